@@ -117,12 +117,12 @@ impl NixSettings {
 /// The `[store]` table.
 #[derive(Debug, Clone, Default, PartialEq, Eq, JsonSchema)]
 pub(crate) struct StoreSettings {
-    /// How many runsets stay, those that ran last, when a run ends with success; with the others go the
-    /// objects that they alone need. Without it all stay.
+    /// How many runsets to keep after a run that succeeded, counting from the one that ran last; the others are
+    /// removed, with the objects that only they need. Without it, all are kept.
     #[schemars(range(min = 1), example = 30)]
     pub keep_runsets: Option<u32>,
-    /// Whose bytes stay when a run ends with success: those of all, or of final outputs and what cannot be made
-    /// again for certain ("finals"). What is dropped is made again as soon as a run needs it.
+    /// Whose bytes to keep after a run that succeeded: everything ("all"), or only final outputs and what may not
+    /// be possible to make again ("finals"). What was dropped is made again as soon as a run needs it.
     #[schemars(with = "String", extend("enum" = ["all", "finals"], "default" = "all"))]
     #[schemars(example = &"finals")]
     pub keep: KeptBytes,
@@ -131,8 +131,8 @@ pub(crate) struct StoreSettings {
 /// The `[cache]` table.
 #[derive(Debug, Clone, Default, PartialEq, Eq, JsonSchema)]
 pub(crate) struct CacheSettings {
-    /// Where results of others lie: `file:///FOLDER`, `s3://BUCKET/PREFIX` or `https://HOST/PATH`. What somebody has
-    /// signed there whom the run trusts is not executed again.
+    /// Where to find results of others: `file:///FOLDER`, `s3://BUCKET/PREFIX` or `https://HOST/PATH`. A task is
+    /// not executed again if its results are there, signed by somebody whom the run trusts.
     #[schemars(
         with = "Vec<String>",
         inner(regex(pattern = r"^(file:///|s3://|https?://).+$"))
@@ -144,8 +144,8 @@ pub(crate) struct CacheSettings {
 /// The `[publish]` table.
 #[derive(Debug, Clone, Default, PartialEq, Eq, JsonSchema)]
 pub(crate) struct PublishSettings {
-    /// The folder in which the final outputs stand as files after each run, from the manifest's folder on; made
-    /// where it is missing. What the program did not put there is left alone.
+    /// The folder, relative to the manifest's, in which the final outputs are kept as files after each run; made if
+    /// missing. Files that the program did not put there are left alone.
     #[schemars(length(min = 1), example = &"results")]
     pub dir: Option<String>,
 }
@@ -156,16 +156,14 @@ pub(crate) struct PublishSettings {
 // Each is a key of its own, none excludes another.
 #[allow(clippy::struct_excessive_bools)]
 pub(crate) struct Step {
-    /// The step's name. A file `NAME`, `x_NAME` or `x_NAME.ext` that a task writes becomes an
-    /// input of this step.
+    /// The step's name. A file `NAME`, `x_NAME` or `x_NAME.ext` that a task writes becomes an input of this step.
     #[schemars(with = "String", length(max = StepName::MAX), example = &"extract")]
     #[schemars(regex(pattern = r"^(?!\.{1,2}$)(?!\s)[^/\u0000-\u001f\u007f-\u009f]+(?<!\s)$"))]
     pub name: StepName,
-    /// Whether the pipeline starts here; exactly one step does, or none where there are inputs.
+    /// Whether the pipeline starts here; exactly one step does, or none if there are inputs.
     #[schemars(extend("default" = false), example = true)]
     pub start: bool,
-    /// The script. It reads `$INPUT_FILE` and writes files into `$OUTPUT_DIR`, whose names decide
-    /// which step is next.
+    /// The script. It reads `$INPUT_FILE` and writes files to `$OUTPUT_DIR`, whose names decide which step is next.
     #[schemars(regex(pattern = r"\S"))]
     #[schemars(example = "sort \"$INPUT_FILE\" > \"$OUTPUT_DIR/next\"")]
     pub script: String,
@@ -180,146 +178,143 @@ pub(crate) struct Step {
     }))]
     #[schemars(extend("default" = {}), example = json!({ "LANG": "C.UTF-8" }))]
     pub env: BTreeMap<String, String>,
-    /// Packages whose programs the script finds: what `nix shell` takes. A bare name, and
-    /// `nixpkgs#NAME`, is looked up in `[nix] nixpkgs`.
+    /// Packages whose programs the script can call: whatever `nix shell` takes. A bare name, or `nixpkgs#NAME`, is
+    /// looked up in `[nix] nixpkgs`.
     #[schemars(with = "Vec<String>", inner(regex(pattern = r"^[^\s-]\S*$")))]
     #[schemars(extend("default" = []))]
     #[schemars(example = ["jq", "nixpkgs#ripgrep", ".#my-tool", "github:owner/repo#name"])]
     pub packages: Vec<Installable>,
-    /// What the script reads or calls besides its input: files below the manifest's folder, by
-    /// patterns. `*` stands for any characters of a name, `?` for one, `[ab]` for one of several, `**`
-    /// for folders; a folder's name for all that is in it. Their content is a part of the step's
-    /// version. Those of `[defaults]` are added.
+    /// Files that the script reads or calls besides its input: patterns for paths below the manifest's folder. `*`
+    /// stands for any characters of a name, `?` for one, `[ab]` for one of those listed, `**` for folders; the name
+    /// of a folder stands for everything in it. The files' content is part of the step's version. Those of
+    /// `[defaults]` are added.
     #[schemars(with = "Vec<String>", inner(regex(pattern = GLOB)), extend("default" = []))]
     #[schemars(example = ["template.html", "lib/**/*.sh"])]
     pub files: Vec<Placed<Glob>>,
     /// Whether the script sees only its packages and variables.
     #[schemars(extend("default" = false), example = true)]
     pub pure: bool,
-    /// Names of the host's variables that the script reads: their values are a part of the version,
-    /// and a pure step sees them nonetheless.
+    /// Names of host variables that the script reads: their values are part of the version, and even a pure step
+    /// sees them.
     #[schemars(inner(regex(pattern = VARIABLE)), extend("default" = []))]
     #[schemars(example = ["SSH_AUTH_SOCK"])]
     pub keep: Vec<String>,
-    /// Parameters that the script gets though neither its text, `shell`, `env` nor `files` mention them.
+    /// Parameters that the script gets although neither its text, `shell`, `env` nor `files` mention them.
     #[schemars(inner(regex(pattern = VARIABLE)), extend("default" = []))]
     #[schemars(example = ["threshold"])]
     pub params: Vec<String>,
-    /// Secrets that the run is given for the script: `$SECRET_NAME` is the path of a file with one. What the
-    /// script writes on its standard output and standard error is kept without them.
+    /// Secrets that the script gets from the run: `$SECRET_NAME` is the path of a file with the secret. They are
+    /// removed from the record of what the script writes to standard output and standard error.
     #[schemars(inner(regex(pattern = VARIABLE)), extend("default" = []), extend("uniqueItems" = true))]
     #[schemars(example = ["api_token"])]
     pub secrets: Vec<String>,
-    /// Patterns of the names that the script leaves, all of them: `*` stands for any characters, `?`
-    /// for any one, and at the end of a pattern for "may be missing". A task that leaves something
-    /// else, or nothing that matches one without that mark, fails. Without it, any names.
+    /// Patterns for the names that the script leaves, all of them: `*` stands for any characters, `?` for any one
+    /// character, and at the end of a pattern for "may be missing". A task fails if it leaves anything else, or
+    /// nothing that matches a pattern without that mark. Without this key, any names are allowed.
     #[schemars(with = "Vec<String>", inner(regex(pattern = OUTPUT)), extend("uniqueItems" = true))]
     #[schemars(example = ["*_merge.csv", "*.log?"])]
     pub outputs: Option<Arc<[Pattern]>>,
-    /// Whether a folder that the script leaves in `$OUTPUT_DIR` is an output, with all that is in it.
-    /// Without it, such a task fails.
+    /// Whether a folder that the script leaves in `$OUTPUT_DIR` is an output, with everything in it. If not, a task
+    /// that leaves one fails.
     #[schemars(extend("default" = false), example = true)]
     pub folders: bool,
-    /// Most tasks of this step at once; without it, as many as the run allows.
+    /// The most tasks of this step to run at once; without it, as many as the run allows.
     #[schemars(with = "u32", range(min = 1, max = u32::MAX), example = 4)]
     pub parallel: Option<NonZeroU32>,
-    /// CPUs that a task takes of those of the run (`-cpus`); `$CPUS` in its script. Without it, they are not
-    /// counted.
+    /// How many of the run's CPUs (`-cpus`) each task takes; its script finds the number in `$CPUS`. Without it,
+    /// they are not counted.
     #[schemars(with = "u32", range(min = 1, max = u32::MAX), example = 2)]
     pub cpus: Option<NonZeroU32>,
-    /// Memory that a task takes of that of the run (`-memory`). "2G..16G": one that is killed because that was
-    /// not enough is tried again with twice as much, up to the end.
+    /// How much of the run's memory (`-memory`) each task takes. "2G..16G": a task that is killed because that was
+    /// not enough is tried again with twice as much, up to the limit.
     #[schemars(with = "String", regex(pattern = amounts::MEMORY), example = &"2G..16G")]
     pub memory: Option<Memory>,
-    /// GPUs that a task takes of those of the run (`-gpus`), for itself alone; `$CUDA_VISIBLE_DEVICES` and
+    /// How many of the run's GPUs (`-gpus`) each task has to itself; `$CUDA_VISIBLE_DEVICES` and
     /// `$HIP_VISIBLE_DEVICES` name them.
     #[schemars(range(max = u32::MAX), extend("default" = 0), example = 1)]
     pub gpus: u32,
-    /// What a task takes of what `[limits]` names.
+    /// What each task takes of what `[limits]` names.
     #[schemars(extend("propertyNames" = { "pattern": amounts::NAME }))]
     #[schemars(inner(range(min = 1, max = u32::MAX)))]
     #[schemars(extend("default" = {}), example = json!({ "database": 1 }))]
     pub uses: BTreeMap<String, u32>,
-    /// Longest time for one try of one task: whole numbers with d, h, m, s or ms. Without it, no
+    /// The longest that one try of a task may take: whole numbers with d, h, m, s or ms. Without it, there is no
     /// limit.
     #[schemars(with = "String", regex(pattern = LENGTH_OF_TIME), example = &"1h30m")]
     pub timeout: Option<Duration>,
-    /// Further tries after one that failed: how many, or a table with `count`, and with `delay`, `backoff`, `jitter` and
-    /// `max` of the pauses before them.
+    /// How many more tries a failed task gets, or a table with `count` and, for the pauses before them, `delay`,
+    /// `backoff`, `jitter` and `max`.
     #[schemars(schema_with = "retries::schema", extend("default" = 0), example = 2)]
     pub retries: Retries,
-    /// The pause before the first of them; each further one is twice as long, up to a minute.
+    /// The pause before the first retry; each further one is twice as long, up to a minute.
     #[schemars(with = "String", regex(pattern = LENGTH_OF_TIME))]
     #[schemars(extend("default" = "1s"), example = &"10s")]
     pub retry_delay: Duration,
-    /// How often the step may occur in one line of descent, which ends a ring of steps that would
-    /// go round for ever.
+    /// How often the step may occur in one line of descent; this ends a ring of steps that would go round for ever.
     #[schemars(range(min = 1, max = u32::MAX), extend("default" = Self::ROUNDS), example = 50)]
     pub rounds: u32,
-    /// Whether a success is used again for the same input and the same version of the step: true,
-    /// false, the age up to which it is (whole numbers with d, h, m, s or ms), or "runset" for in its
-    /// runset alone.
+    /// Whether a success is reused for the same input and the same version of the step: true, false, how old it may
+    /// be (whole numbers with d, h, m, s or ms), or "runset" for only within its runset.
     #[schemars(with = "bool", extend("type" = ["boolean", "string"], "pattern" = cache::PATTERN))]
     #[schemars(extend("default" = true), example = &"12h")]
     pub cache: Cache,
-    /// Whether a task has a folder, `$STATE_DIR`, that is kept from try to try until it succeeds: true, false, or how
-    /// often it is kept, besides, while a try goes on on another machine (whole numbers with d, h, m, s or ms).
+    /// Whether each task has a folder, `$STATE_DIR`, that it keeps from try to try until it succeeds: true, false,
+    /// or how often to save it while a try is running on another machine, too (whole numbers with d, h, m, s or
+    /// ms).
     #[schemars(with = "bool", extend("type" = ["boolean", "string"], "pattern" = LENGTH_OF_TIME))]
     #[schemars(extend("default" = false), example = &"10m")]
     pub checkpoint: Checkpoint,
-    /// Whether the secrets pass to the executor's machines, too, where the way there may not be encrypted (`slurm`,
-    /// `start`).
+    /// Whether the step's secrets go to the executor's machines even if the connection may not be encrypted
+    /// (`slurm`, `start`).
     #[schemars(extend("default" = false), example = true)]
     pub executor_secrets: bool,
-    /// Whether results are shared with others by a cache. Without it, those of steps with packages that are pure or in a
-    /// sandbox, have no secrets, and whose results are used again.
+    /// Whether a cache shares the results with others. Without it, results are shared if the step has packages and
+    /// is pure or in a sandbox, has no secrets, and its results are reused.
     #[schemars(with = "bool", example = false)]
     pub share: Option<bool>,
-    /// What final outputs of this step are called in the folder of results (`[publish]`): a path of `{key}`,
+    /// What final outputs of this step are called in the folder of results (`[publish]`): a path made of `{key}`,
     /// `{name}` and `{step}`; true: their own names; false: they are not put there.
     #[schemars(with = "bool", extend("type" = ["boolean", "string"], "pattern" = publish::PATTERN))]
     #[schemars(extend("default" = true), example = &"qc/{key}/{name}")]
     pub publish: Publish,
-    /// Whether one shell runs many tasks, each in a subshell. Without it, where it is certain that
-    /// the script cannot tell the difference; true: also where that depends on the programs it calls.
+    /// Whether many tasks share one shell, each in a subshell. Without it, they do if it is certain that the script
+    /// cannot tell the difference; true: also if that depends on the programs it calls.
     #[schemars(with = "bool", example = false)]
     pub warm: Option<bool>,
-    /// Who carries out the step's tasks: one of `[executors]`, or "local" for the machine of the run, which
-    /// is none here.
+    /// Where the step's tasks run: one of `[executors]`, or "local" for the machine of the run.
     #[schemars(length(min = 1), extend("default" = "local"), example = &"cluster")]
     pub executor: Option<String>,
-    /// Whether the script runs in a sandbox (Linux): it sees its packages, input and files, and nothing else of
-    /// the machine. It is pure, too.
+    /// Whether the script runs in a sandbox (Linux): it sees its packages, input and files, and nothing else of the
+    /// machine. This makes it pure, too.
     #[schemars(extend("default" = false), example = true)]
     pub sandbox: bool,
-    /// Whether it has the network in there.
+    /// With `sandbox`: whether the script has network access.
     #[schemars(extend("default" = false), example = true)]
     pub network: bool,
-    /// Whether the step works on all that comes to it together: true for one task on everything in
-    /// a runset, "name" for one on all that has the same key, which is what stands before the step's
-    /// name in their names; the name of another step for one on what descends from each of its tasks.
+    /// Whether one task works on many inputs at once. true: one task on everything in a runset that comes to the
+    /// step; "name": one for each key, which is the part of an input's name before the step's name; the name of
+    /// another step: one for each task of that step, on everything that descends from it.
     #[schemars(with = "bool", extend("type" = ["boolean", "string"]))]
     #[schemars(extend("default" = false), example = true)]
     pub gather: Option<Gather>,
-    /// Outputs of other steps that this one takes, wherever they are routed: a step's name for all, with
-    /// a colon and a pattern of names behind it for those that match.
+    /// Outputs of other steps that this one takes, wherever they are routed: a step's name for all its outputs, or
+    /// with a colon and a pattern for those whose names match.
     #[schemars(with = "Vec<String>", extend("default" = []), extend("uniqueItems" = true))]
     #[schemars(example = ["count", "stats:*.tsv"])]
     pub from: Vec<Source>,
-    /// Steps whose outputs, all of a runset, each task gets besides its input, in `$WITH_DIR`; it waits
-    /// for them.
+    /// Steps whose outputs in the runset, all of them, each task gets in `$WITH_DIR` in addition to its input; it
+    /// waits for them.
     #[schemars(with = "Vec<String>", extend("default" = []), extend("uniqueItems" = true))]
     #[schemars(example = ["index"])]
     pub with: Vec<StepName>,
-    /// With one step in `with`: whether there is a task for each of that step's outputs, which it gets
-    /// alone, in `$WITH_FILE`.
+    /// With one step in `with`: whether there is a task for each pair of an input and an output of that step; it
+    /// gets that output in `$WITH_FILE`, and no others.
     #[schemars(extend("default" = false), example = true)]
     pub each: bool,
-    /// For a step that gathers: whether it does so although a task before it failed for good. It works
-    /// on what is there.
+    /// With `gather`: whether to work on what there is even if a task before it failed for good.
     #[schemars(extend("default" = false), example = true)]
     pub partial: bool,
-    /// For a step that gathers, not by key: whether it runs although nothing came to it.
+    /// With `gather`, except by key: whether to run even if nothing came to the step.
     #[schemars(extend("default" = false), example = true)]
     pub empty: bool,
 }

@@ -92,7 +92,7 @@ fn is_name(name: &str) -> bool {
 /// The schema of `[limits]`.
 pub(super) fn schema() -> Value {
     json!({
-        "description": "What tasks together take at most of what the steps name in `uses`.",
+        "description": "The most that all running tasks together take of what the steps name in `uses`.",
         "type": "object",
         "propertyNames": { "pattern": NAME },
         "additionalProperties": { "type": "integer", "minimum": 1, "maximum": u32::MAX },

@@ -295,24 +295,24 @@ pub(super) fn schema() -> Value {
     let count = |description: &str| json!({ "description": description, "type": "integer", "minimum": 1, "maximum": MOST });
     let way = |key: &str| json!({ "required": [key] });
     json!({
-        "description": "Who carries out the tasks of steps on other machines, by name.",
+        "description": "Where tasks of steps run on other machines, by name.",
         "type": "object",
         "propertyNames": { "pattern": NAME, "not": { "enum": ["local", "slurm", "child", "ssh"] } },
         "additionalProperties": {
             "type": "object",
             "properties": {
-                "start": words("A command that starts another one, whose words follow, and carries its standard input and output.", 1),
+                "start": words("A command that starts another one, which is added at its end, and carries its standard input and output.", 1),
                 "ssh": {
-                    "description": "Machines that ssh reaches, each with *N for N tasks at once.",
+                    "description": "Machines to reach by ssh, each with *N for N tasks at once.",
                     "type": "array",
                     "items": { "type": "string", "pattern": r"^[^-\s,*][^\s,*]*(\*[0-9]+)?$" },
                     "minItems": 1,
                 },
-                "slurm": words("Further options of srun, which finds the machines.", 0),
-                "workers": count("Most workers at once."),
-                "slots": count("Tasks, or CPUs of tasks, that each worker carries out at once."),
+                "slurm": words("More options for srun, which finds the machines.", 0),
+                "workers": count("The most workers at once."),
+                "slots": count("How many tasks, or CPUs of tasks, each worker runs at once."),
                 "program": { "description": "Where task-pipeline is on these machines.", "type": "string", "minLength": 1 },
-                "nix_cache": { "description": "The URL of a cache of Nix from which these machines copy packages that they lack.", "type": "string", "pattern": r"^[A-Za-z][A-Za-z0-9+.-]*://\S+$" },
+                "nix_cache": { "description": "The URL of a Nix cache from which these machines copy packages that they lack.", "type": "string", "pattern": r"^[A-Za-z][A-Za-z0-9+.-]*://\S+$" },
             },
             "oneOf": [way("start"), way("ssh"), way("slurm")],
             "additionalProperties": false,

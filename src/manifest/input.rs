@@ -38,16 +38,16 @@ impl<T: Eq> Eq for Placed<T> {}
 /// of an input are these, with their comments.
 #[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
 pub(crate) struct Input {
-    /// Files below the manifest's folder, each of them an input of its own: a glob (`*`, `**`, `?`,
-    /// `[…]`) or an array of globs.
+    /// Files below the manifest's folder, each of them an input: a glob (`*`, `**`, `?`, `[…]`) or an array of
+    /// globs.
     #[schemars(schema_with = "globs", example = "data/**/*.csv")]
     pub files: Vec<Placed<String>>,
-    /// A sheet below the manifest's folder (.csv, .tsv or .jsonl), each row of it an input of its own:
-    /// the header and the row, or the row alone where it is JSON.
+    /// A sheet below the manifest's folder (.csv, .tsv or .jsonl), each row of it an input: the header and the row,
+    /// or for JSON only the row.
     #[schemars(with = "String", regex(pattern = SHEET), example = &"samples.csv")]
     pub rows: Option<Placed<String>>,
-    /// Columns of the sheet that name files, from the sheet's folder on: a row's input is the row with
-    /// these files, which the script finds in `$INPUT_DIR` under the columns' names.
+    /// Columns of the sheet that name files, relative to the sheet's folder: the input is then the row with these
+    /// files, which the script finds in `$INPUT_DIR` under the names of the columns.
     #[schemars(
         with = "Vec<String>",
         length(min = 1),
@@ -55,27 +55,26 @@ pub(crate) struct Input {
     )]
     #[schemars(extend("uniqueItems" = true), example = ["fastq_1", "fastq_2"])]
     pub paths: Arc<[Box<str>]>,
-    /// A command that each run starts in the manifest's folder, each line that it writes an input of
-    /// its own.
+    /// A command that each run starts in the manifest's folder; each line that it writes is an input.
     #[schemars(with = "String", regex(pattern = r"\S"), example = &"ls -1 incoming")]
     pub lines: Option<Placed<String>>,
-    /// Packages whose programs the command finds, as those of a step.
+    /// Packages whose programs the command can call, as for a step.
     #[schemars(with = "Vec<String>", inner(regex(pattern = r"^[^\s-]\S*$")))]
     #[schemars(extend("default" = []), example = ["curl", "nixpkgs#jq"])]
     pub packages: Vec<Installable>,
-    /// The step that takes the inputs, or an array of steps each of which takes all of them. Without it
-    /// their names route them, as those of outputs do.
+    /// The step that takes the inputs, or an array of steps that each take all of them. Without it, their names
+    /// route them, as with outputs.
     #[schemars(rename = "step", schema_with = "step_names", example = &"fetch")]
     pub steps: Vec<StepName>,
-    /// The file names of the rows, with columns in braces. Without it a row is known by its text.
+    /// The file names of the rows, with columns in braces. Without it, rows are identified by their text.
     #[schemars(with = "String", regex(pattern = r"^[^{}]*(\{[^{}]+\}[^{}]*)+$"))]
     #[schemars(example = &"{sample}")]
     pub name: Option<Template>,
-    /// Whether the files that it names are copied into the db. If not, scripts get a link to the file
-    /// where it lies, and a task fails during which it changes.
+    /// Whether the files that it names are copied into the db. If not, scripts get a link to the file where it
+    /// lies, and a task fails if the file changes in the meantime.
     #[schemars(extend("default" = true), example = false)]
     pub copy: bool,
-    /// Whether it may have nothing, and results go that came of what it had.
+    /// Whether there may be no inputs; the results of earlier ones are then dropped.
     #[schemars(extend("default" = false), example = true)]
     pub empty: bool,
     /// Where its table stands in the manifest.

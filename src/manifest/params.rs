@@ -296,26 +296,26 @@ fn alias(key: &str) -> Option<&'static str> {
 pub(super) fn schema() -> Value {
     let one = |what: &str| json!({ "description": what, "type": ["string", "number", "boolean"] });
     json!({
-        "description": "What the pipeline can be given with -param, and scripts read as $PARAM_NAME.",
+        "description": "What the pipeline can be given with -param; scripts read it as $PARAM_NAME.",
         "type": "object",
         "propertyNames": { "pattern": VARIABLE },
         "additionalProperties": {
             "type": "object",
             "properties": {
-                "type": { "description": "What it takes.", "enum": ParamType::ALL.map(|(name, _)| name) },
-                "default": one("What it is where nobody gives it; without it somebody has to."),
+                "type": { "description": "The type of its values.", "enum": ParamType::ALL.map(|(name, _)| name) },
+                "default": one("Its value if none is given; without a default, a value has to be given."),
                 "help": { "description": "What it is for.", "type": "string" },
                 "values": {
-                    "description": "All that it can be.",
+                    "description": "The values it may have.",
                     "type": "array",
                     "items": one("A value."),
                     "minItems": 1,
                     "uniqueItems": true,
                 },
-                "min": { "description": "The least that it can be.", "type": "number" },
-                "max": { "description": "The most that it can be.", "type": "number" },
+                "min": { "description": "The smallest value it may have.", "type": "number" },
+                "max": { "description": "The largest value it may have.", "type": "number" },
                 "volatile": {
-                    "description": "Whether it is no part of versions: another value has nothing done again.",
+                    "description": "Whether it is left out of versions: another value does not make anything run again.",
                     "type": "boolean",
                     "default": false,
                 },

@@ -83,6 +83,8 @@ fn takes(schema: &Value) -> String {
         },
         "boolean" => "`true`, `false`".to_owned(),
         "array" => format!("array: {}", takes(&schema["items"])),
+        // One with keys of its own is not of values of one kind.
+        "object" if schema["additionalProperties"] == false => "table".to_owned(),
         "object" => format!("table: {}", takes(&schema["additionalProperties"])),
         kind => kind.to_owned(),
     });
@@ -99,11 +101,7 @@ fn all_keys_are_those_of_the_schema() {
     );
     let mut count = 0;
     for (heading, table, remark) in [
-        (
-            "Above the first table",
-            top,
-            "`include` alone stands there.",
-        ),
+        ("Above the first table", top, "Only `include` can be there."),
         ("`[nix]`", &top["nix"]["properties"], ""),
         ("`[store]`", &top["store"]["properties"], ""),
         ("`[cache]`", &top["cache"]["properties"], ""),
@@ -113,7 +111,7 @@ fn all_keys_are_those_of_the_schema() {
             "",
         ),
         (
-            "`[params]`, each",
+            "`[params]`, each parameter",
             &top["params"]["additionalProperties"]["properties"],
             "",
         ),
@@ -121,7 +119,7 @@ fn all_keys_are_those_of_the_schema() {
         (
             "`[[step]]`",
             &top["step"]["items"]["properties"],
-            "Those marked `d` can stand in `[defaults]`, too.",
+            "Those marked `d` can also be in `[defaults]`.",
         ),
     ] {
         write!(page, "\n## {heading}\n\n").unwrap();
@@ -129,7 +127,7 @@ fn all_keys_are_those_of_the_schema() {
             write!(page, "{remark}\n\n").unwrap();
         }
         page.push_str("| key | takes | default | |\n|---|---|---|---|\n");
-        let is_top = remark.starts_with("`include`");
+        let is_top = remark.starts_with("Only");
         let is_step = remark.starts_with("Those");
         for (key, schema) in table.as_object().unwrap() {
             if is_top && key != "include" {
