@@ -186,7 +186,7 @@ in
           )
         );
         default = { };
-        description = "The pipelines, each a user service, on macOS a launchd agent, `task-pipeline-<name>`.";
+        description = "The pipelines; each is a user service `task-pipeline-<name>`, or on macOS a launchd agent.";
       };
     };
   };

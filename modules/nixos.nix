@@ -48,8 +48,8 @@ let
           default = account name;
           defaultText = lib.literalExpression ''"task-pipeline-<name>"'';
           description = ''
-            ${what} that the pipeline runs as; made by this module if left at its default. Pipelines
-            that share one can read each other's state and signal each other.
+            ${what} that the pipeline runs as; created by this module if left at its default. Pipelines
+            that share one can read each other's state and send each other signals.
           '';
         };
     in
@@ -304,7 +304,7 @@ in
         ]
       );
       default = { };
-      description = "The pipelines, each a service `task-pipeline-<name>`.";
+      description = "The pipelines; each is a service `task-pipeline-<name>`.";
     };
   };
 

@@ -31,7 +31,7 @@ let
     options.step = mkOption {
       type = types.listOf (types.attrsOf value);
       default = [ ];
-      description = "The steps; those of several definitions come one after the other.";
+      description = "The steps; if there are several definitions, their steps come one after the other.";
     };
   };
 
@@ -64,10 +64,10 @@ in
       example = lib.literalExpression "./workflow.toml";
       description = ''
         The manifest. A Nix path is checked when the configuration is built, and a
-        `workflow.lock` beside it is taken along; a string such as
+        `workflow.lock` beside it is taken along. A string such as
         `"/srv/pipeline/workflow.toml"` is used where it lies, unchecked; the service can
-        read it there, not write, so its lock file has to be there already. Where `src` is set it is
-        the `workflow.toml` in there. Exactly one of `manifest` and `settings` is set.
+        read but not write there, so the lock file has to exist already. If `src` is set, the
+        default is the `workflow.toml` in it. Set exactly one of `manifest` and `settings`.
       '';
     };
 
@@ -92,7 +92,7 @@ in
       '';
       description = ''
         The manifest as Nix attributes, checked when the configuration is built. Packages are
-        derivations or strings. Without `settings.nix.nixpkgs` a bare name is looked up in the
+        derivations or strings. Without `settings.nix.nixpkgs`, a bare name is looked up in the
         nixpkgs of this configuration; any other string is left to the first run, which pins
         it in a `workflow.lock` beside the state.
       '';
@@ -104,8 +104,8 @@ in
       example = lib.literalExpression "./.";
       description = ''
         A folder with the files that the pipeline names (`files`, `[[input]]`), and with its
-        `workflow.toml` unless `manifest` or `settings` say otherwise. Its scripts start in its copy in
-        the Nix store: what changes there comes with the next configuration.
+        `workflow.toml` unless `manifest` or `settings` is set. Scripts start in the folder's copy in
+        the Nix store: changes to it take effect with the next configuration.
       '';
     };
 
@@ -113,13 +113,13 @@ in
       type = types.externalPath;
       default = "${stateDir name}/db";
       defaultText = lib.literalExpression ''"${stateDirText}/db"'';
-      description = "Folder of the pipeline's state and objects.";
+      description = "The folder of the pipeline's state and objects.";
     };
 
     schedule =
       calendar ''
-        When the pipeline runs, as a systemd calendar expression (systemd.time(7)), or as several;
-        null for never by itself. Checked when the configuration is built.
+        When the pipeline runs: one or several systemd calendar expressions (systemd.time(7)). Null:
+        never by itself. Checked when the configuration is built.
       ''
       // {
         example = "daily";
@@ -128,7 +128,7 @@ in
     persistent = mkOption {
       type = types.bool;
       default = true;
-      description = "Whether a run that was missed is made up for at the next start.";
+      description = "Whether a run that was missed, because the machine was off, is made up for at the next start.";
     };
 
     timerConfig = mkOption {
@@ -137,7 +137,7 @@ in
       example = {
         RandomizedDelaySec = "1h";
       };
-      description = "More settings of the timer (systemd.timer(5)); they win over those above.";
+      description = "More settings of the timer (systemd.timer(5)); they take precedence over those above.";
     };
 
     fresh = mkOption {
@@ -145,15 +145,15 @@ in
       default = config.schedule != null;
       defaultText = lib.literalExpression "schedule != null";
       description = ''
-        Whether each run seeds a new runset. Without it, a run goes on with the newest one and
-        has nothing to do when that is complete.
+        Whether each run seeds a new runset. If not, a run carries on with the newest one, and has
+        nothing to do once that is complete.
       '';
     };
 
     migrateTainted = mkOption {
       type = types.bool;
       default = false;
-      description = "Whether finished tasks of steps that have changed since are run again.";
+      description = "Whether to run finished tasks again if their steps have changed since.";
     };
 
     executor = mkOption {
@@ -161,7 +161,7 @@ in
       default = null;
       example = "cluster";
       description = ''
-        Who carries out the tasks of all steps: one of the manifest's `executors`, `slurm`,
+        Where the tasks of all steps run: one of the manifest's `executors`, `slurm`,
         `ssh:HOST,…`, or `local`. Null: as each step says.
       '';
     };
@@ -169,20 +169,20 @@ in
     parallel = mkOption {
       type = types.nullOr types.ints.positive;
       default = null;
-      description = "Most tasks at once; null for the number of processors.";
+      description = "The most tasks to run at once. Null: the number of CPUs.";
     };
 
     cpus = mkOption {
       type = types.nullOr types.ints.positive;
       default = null;
-      description = "Processors for tasks whose steps ask for `cpus`; null for all that the service may use.";
+      description = "CPUs for tasks whose steps ask for `cpus`. Null: all that the service may use.";
     };
 
     memory = mkOption {
       type = types.nullOr types.singleLineStr;
       default = null;
       example = "64G";
-      description = "Memory for tasks whose steps ask for `memory`; null for all that the service may use.";
+      description = "Memory for tasks whose steps ask for `memory`. Null: all that the service may use.";
     };
 
     gpus = mkOption {
@@ -190,7 +190,7 @@ in
       default = null;
       example = "0,2";
       description = ''
-        GPUs for tasks whose steps ask for `gpus`: how many, or which; null for those that are found. The
+        GPUs for tasks whose steps ask for `gpus`: how many, or which. Null: those that are found. The
         service has to be allowed to use their devices (`serviceConfig`).
       '';
     };
@@ -201,7 +201,7 @@ in
       example = {
         database = 2;
       };
-      description = "Other limits than those in the manifest's `limits`, by name.";
+      description = "Values to use instead of those in the manifest's `limits`, by name.";
     };
 
     enforceMemory = mkOption {
@@ -209,7 +209,7 @@ in
       default = false;
       description = ''
         Whether a task that takes more memory than its step asks for is killed, and tried again with more if
-        the step says so. The control group of the service is delegated to it for that (`Delegate`).
+        the step says so. For this, the service's control group is delegated to it (`Delegate`).
       '';
     };
 
@@ -217,8 +217,8 @@ in
       type = types.ints.positive;
       default = 5;
       description = ''
-        Seconds that scripts have to end when the service is stopped or their time is over, before
-        they are killed. The service has 55 seconds more to record where it stopped
+        How many seconds scripts have to end, when the service is stopped or their time is up, before
+        they are killed. The service has another 55 seconds to record where it stopped
         (`TimeoutStopSec`).
       '';
     };
@@ -226,7 +226,7 @@ in
     locked = mkOption {
       type = types.bool;
       default = false;
-      description = "Whether a run fails where the lock file is missing or stale.";
+      description = "Whether a run fails if the lock file is missing or stale.";
     };
 
     params = mkOption {
@@ -245,8 +245,8 @@ in
         threshold = 0.7;
       };
       description = ''
-        Values of the manifest's parameters, checked when the configuration is built; null is what
-        is not given. Everyone can read them in the Nix store.
+        Values of the manifest's parameters, checked when the configuration is built; null: not
+        given. Everyone can read them in the Nix store.
       '';
     };
 
@@ -256,28 +256,28 @@ in
         default = null;
         example = 30;
         description = ''
-          How many runsets stay, those that ran last; with the others go the objects that they alone
-          need. Null: all.
+          How many runsets to keep, counting from the one that ran last; the others are removed, with
+          the objects that only they need. Null: all are kept.
         '';
       };
       olderThan = mkOption {
         type = types.nullOr types.singleLineStr;
         default = null;
         example = "30d";
-        description = "Of the runsets that stay, superseded tasks go that ended longer ago than that.";
+        description = "From the runsets that stay, remove superseded tasks that ended longer ago than this.";
       };
       maxSize = mkOption {
         type = types.nullOr types.singleLineStr;
         default = null;
         example = "50G";
-        description = "As many of the oldest runsets go as it takes for the objects to take no more room than that.";
+        description = "Remove as many of the oldest runsets as necessary for the objects to take no more space than this.";
       };
       schedule =
         calendar ''
-          When that is done, as a systemd calendar expression (systemd.time(7)) or as several, by a
-          service of its own, `task-pipeline-<name>-gc`; null for after each run that has ended with
-          success, if any of the others or `evict.maxSize` is set. Where it is refused, as beside a run,
-          it is called again after ten minutes.
+          When to remove all this, in a separate service, `task-pipeline-<name>-gc`: one or several
+          systemd calendar expressions (systemd.time(7)). If it is refused, for instance during a run, it
+          is called again after ten minutes. Null: after each run that succeeded, if any of the other
+          `gc` options or `evict.maxSize` is set.
         ''
         // {
           example = "weekly";
@@ -289,8 +289,8 @@ in
       default = null;
       example = "50G";
       description = ''
-        After what `gc` removes, and at the same time: as many bytes that can be made again go as it
-        takes for the objects to take no more room than that. Null: none.
+        Drop as many bytes that can be made again as necessary for the objects to take no more space
+        than this; done right after `gc`, and at the same times. Null: none.
       '';
     };
 
@@ -299,9 +299,9 @@ in
       default = null;
       example = "/run/secrets/pipeline.env";
       description = ''
-        A file with environment variables of the service (systemd.exec(5)), outside the Nix
-        store, which everyone can read. Steps that read them name them in `keep`: a `pure` one
-        sees no others, and of each the values in `keep` are a part of the version.
+        A file with environment variables for the service (systemd.exec(5)), outside the Nix
+        store, because everyone can read that. Steps that read the variables name them in `keep`:
+        then their values are part of the step's version, and even a `pure` step sees them.
       '';
     };
 
@@ -312,9 +312,9 @@ in
         token = "/run/secrets/api-token";
       };
       description = ''
-        Files outside the store that are the secrets of those names for the steps that list them in
-        `secrets`; other scripts read them as `$CREDENTIALS_DIRECTORY/<name>` (systemd.exec(5),
-        LoadCredential).
+        Files outside the store, by the names of the secrets that they are for steps that list these
+        names in `secrets`; other scripts read them as `$CREDENTIALS_DIRECTORY/<name>`
+        (systemd.exec(5), LoadCredential).
       '';
     };
 
@@ -323,9 +323,9 @@ in
       default = { };
       example = lib.literalExpression "{ token = ./token.cred; }";
       description = ''
-        Files as those of `credentials`, encrypted by `systemd-creds encrypt --name=<name>` for the machine
-        that runs the pipeline (systemd.exec(5), LoadCredentialEncrypted): such a file may lie in the Nix
-        store. Services of users have them since systemd 256.
+        Files like those in `credentials`, but encrypted with `systemd-creds encrypt --name=<name>` for
+        the machine that runs the pipeline (systemd.exec(5), LoadCredentialEncrypted): such a file may be
+        in the Nix store. User services need systemd 256 or newer for this.
       '';
     };
 
@@ -334,8 +334,8 @@ in
       default = [ ];
       example = [ "tell@%n.service" ];
       description = ''
-        Units that are started when the service fails, as it does after a run with a failed task
-        (systemd.unit(5), OnFailure); `%n` is its name.
+        Units to start when the service fails, as it does after a run with a failed task
+        (systemd.unit(5), OnFailure); `%n` is the name of the service.
       '';
     };
 
@@ -352,7 +352,7 @@ in
       example = {
         MemoryMax = "4G";
       };
-      description = "Settings of the service (systemd.exec(5) and others); they win over the module's.";
+      description = "Settings of the service (systemd.exec(5) and others); they take precedence over the module's.";
     };
   };
 }

@@ -25,7 +25,7 @@ let
       default = null;
       example = lib.literalExpression ''[ pkgs.curl "jq" ]'';
       description = ''
-        What is on the PATH of the script: packages, or names that are looked up in nixpkgs when
+        Packages whose programs the script can call, or names that are looked up in nixpkgs when
         the pipeline is evaluated.
       '';
     };
@@ -39,49 +39,49 @@ let
         ]
       );
       default = { };
-      description = "Environment variables of the script.";
+      description = "Environment variables for the script.";
     };
-    shell = optional (types.listOf types.str) "The words that the script is handed to; `sh -e -c` unless set.";
-    files = optional (types.listOf types.str) "Files that the script reads or calls, by patterns below the folder of the pipeline.";
+    shell = optional (types.listOf types.str) "The program that runs the script, with the arguments before it; `sh -e -c` by default.";
+    files = optional (types.listOf types.str) "Files that the script reads or calls: patterns for paths below the folder of the pipeline.";
     pure = optional types.bool "Whether the script sees only its packages and variables.";
-    keep = optional (types.listOf types.str) "Variables of the host whose values are a part of the version, and that a pure script sees nevertheless.";
-    params = optional (types.listOf types.str) "Parameters that the script gets though nothing of the step mentions them.";
-    secrets = optional (types.listOf types.str) "Secrets that the run is given for the script (`-secret`): `$SECRET_NAME` is the path of a file with one.";
-    outputs = optional (types.listOf types.str) "Patterns of the names that the script leaves, all of them; one that ends in `?` may be missing.";
-    folders = optional types.bool "Whether a folder that the script leaves is an output, with all that is in it.";
-    parallel = optional types.ints.positive "Most tasks at once.";
-    cpus = optional types.ints.positive "CPUs that each task takes of those of the run; `$CPUS` in its script.";
-    memory = optional types.str "Memory that each task takes, as `2G`; `2G..16G` for one that is tried again with twice as much when that was not enough.";
-    gpus = optional types.ints.unsigned "GPUs that each task takes, for itself alone.";
+    keep = optional (types.listOf types.str) "Host variables that the script reads: their values are part of the version, and even a pure step sees them.";
+    params = optional (types.listOf types.str) "Parameters that the script gets although nothing in the step mentions them.";
+    secrets = optional (types.listOf types.str) "Secrets that the script gets from the run (`-secret`): `$SECRET_NAME` is the path of a file with the secret.";
+    outputs = optional (types.listOf types.str) "Patterns for the names that the script leaves, all of them; what matches a pattern that ends in `?` may be missing.";
+    folders = optional types.bool "Whether a folder that the script leaves is an output, with everything in it.";
+    parallel = optional types.ints.positive "The most tasks of the step to run at once.";
+    cpus = optional types.ints.positive "How many of the run's CPUs each task takes; its script finds the number in `$CPUS`.";
+    memory = optional types.str "How much memory each task takes: `2G`, or `2G..16G` to retry with twice as much whenever it was not enough.";
+    gpus = optional types.ints.unsigned "GPUs that each task has to itself.";
     uses = optional (types.attrsOf types.ints.positive) "What each task takes of what `limits` names.";
-    timeout = optional types.str "Time limit of a task, as `90s`, `10m`, `2h`.";
-    retries = optional (types.either types.ints.unsigned (types.attrsOf types.anything)) "How often a failed task is tried again within a run: a number, or `count` with `delay`, `backoff`, `jitter` and `max` of the pauses.";
-    retry_delay = optional types.str "Pause before the first of these tries, twice as long before each further one; `1s` unless set.";
+    timeout = optional types.str "The longest that one try of a task may take, such as `90s`, `10m` or `2h`.";
+    retries = optional (types.either types.ints.unsigned (types.attrsOf types.anything)) "How many more tries a failed task gets: a number, or `count` and, for the pauses, `delay`, `backoff`, `jitter` and `max`.";
+    retry_delay = optional types.str "The pause before the first of these tries; each further one is twice as long. `1s` by default.";
     rounds = optional types.ints.positive "How often the step may occur in one line of descent.";
-    gather = optional (types.either types.bool types.str) "Whether one task works on all that comes to the step in a runset (`true`), on all that has the same key (`name`), or on what descends from each task of a step (its name).";
-    from = optional (types.listOf types.str) "Outputs of other steps that this one takes, wherever they are routed: `count`, or `stats:*.tsv` for those with such names.";
+    gather = optional (types.either types.bool types.str) "Whether one task works on many inputs at once: on everything in a runset that comes to the step (`true`), on everything with the same key (`name`), or on everything that descends from one task of another step (the name of that step).";
+    from = optional (types.listOf types.str) "Outputs of other steps that this one takes, wherever they are routed: all of them (`count`), or those whose names match (`stats:*.tsv`).";
     "with" =
-      optional (types.listOf types.str) "Steps whose outputs, all of a runset, each task gets besides its input, in `$WITH_DIR`; it waits for them.";
-    each = optional types.bool "With one step in `with`: whether there is a task for each of that step's outputs, which it gets alone, in `$WITH_FILE`.";
-    partial = optional types.bool "For a step that gathers: whether it does so although a task before it failed for good.";
-    empty = optional types.bool "For a step that gathers, not by key: whether it runs although nothing came to it.";
+      optional (types.listOf types.str) "Steps whose outputs in the runset, all of them, each task gets in `$WITH_DIR` in addition to its input; it waits for them.";
+    each = optional types.bool "With one step in `with`: whether there is a task for each pair of an input and an output of that step; it gets that output in `$WITH_FILE`, and no others.";
+    partial = optional types.bool "With `gather`: whether to work on what there is even if a task before it failed for good.";
+    empty = optional types.bool "With `gather`, except by key: whether to run even if nothing came to the step.";
     sandbox = optional types.bool "Whether the script runs in a sandbox (Linux): it sees its packages, input and files, and nothing else of the machine.";
-    network = optional types.bool "With `sandbox`: whether the script has the network.";
-    executor = optional types.str "Who carries out the step's tasks: one of `executors`, or `local`.";
-    publish = optional (types.either types.bool types.str) "What final outputs are called in the folder of results: a path of `{key}`, `{name}` and `{step}`, or `false`.";
-    checkpoint = optional (types.either types.bool types.str) "Whether each task has a folder, `$STATE_DIR`, that is kept from try to try until it succeeds: `true`, `false`, or how often it is kept, besides, while a try goes on on another machine, as `10m`.";
+    network = optional types.bool "With `sandbox`: whether the script has network access.";
+    executor = optional types.str "Where the step's tasks run: one of `executors`, or `local`.";
+    publish = optional (types.either types.bool types.str) "What final outputs are called in the folder of results: a path made of `{key}`, `{name}` and `{step}`; `false` keeps them out.";
+    checkpoint = optional (types.either types.bool types.str) "Whether each task has a folder, `$STATE_DIR`, that it keeps from try to try until it succeeds: `true`, `false`, or how often to save it while a try is running on another machine, too, such as `10m`.";
 
-    executor_secrets = optional types.bool "Whether the step's secrets pass to the executor's machines, too, where the way there may not be encrypted (`slurm`, `start`).";
-    share = optional types.bool "Whether results are shared with others by a cache; by default those of pure steps, and of those in a sandbox, that have packages and no secrets.";
-    warm = optional types.bool "Whether one shell runs many tasks, each in a subshell; by default where the script cannot tell.";
-    cache = optional (types.either types.bool types.str) "Whether a task that was done before on the same input is reused: `true`, `false`, up to an age as `12h`, or `runset` for in its runset alone.";
+    executor_secrets = optional types.bool "Whether the step's secrets go to the executor's machines even if the connection may not be encrypted (`slurm`, `start`).";
+    share = optional types.bool "Whether a cache shares the results with others; by default it does if the step is pure or in a sandbox, has packages, and has no secrets.";
+    warm = optional types.bool "Whether many tasks share one shell, each in a subshell; by default they do if the script cannot tell.";
+    cache = optional (types.either types.bool types.str) "Whether a success is reused for the same input: `true`, `false`, how old it may be, such as `12h`, or `runset` for only within its runset.";
   };
 in
 {
   options = {
     name = mkOption {
       type = types.strMatching "[a-zA-Z0-9][a-zA-Z0-9._-]*";
-      description = "Name of the pipeline: of its package and of its program.";
+      description = "The name of the pipeline, of its package and of its program.";
     };
 
     steps = mkOption {
@@ -91,11 +91,11 @@ in
             start = mkOption {
               type = types.bool;
               default = false;
-              description = "Whether the pipeline starts here. Exactly one step does, or none where there are inputs.";
+              description = "Whether the pipeline starts here. Exactly one step does, or none if there are inputs.";
             };
             script = mkOption {
               type = types.lines;
-              description = "What the step does: reads `$INPUT_FILE`, writes files into `$OUTPUT_DIR`.";
+              description = "What the step does. The script reads `$INPUT_FILE` and writes files to `$OUTPUT_DIR`.";
             };
           };
         }
@@ -108,15 +108,15 @@ in
       type = types.listOf (
         types.submodule {
           options = {
-            files = optional (types.either types.str (types.listOf types.str)) "Files, by globs below the folder of the pipeline; each is an input of its own.";
-            rows = optional types.str "A .csv, .tsv or .jsonl file below that folder; each row is an input of its own.";
-            paths = optional (types.listOf types.str) "Columns of the sheet that name files, from its folder on; the script finds these in `$INPUT_DIR`, under the columns' names.";
-            lines = optional types.str "A command that each run starts; each line that it writes is an input of its own.";
-            packages = optional (types.listOf (types.either types.package types.str)) "What is on the PATH of that command, before the host's.";
-            step = optional (types.either types.str (types.listOf types.str)) "The step that takes them, or several that each take all of them; without it their names route them, as those of outputs do.";
-            name = optional types.str "The file names of rows, with columns in braces: `{sample}`.";
+            files = optional (types.either types.str (types.listOf types.str)) "A glob, or several, for files below the folder of the pipeline; each file is an input.";
+            rows = optional types.str "A .csv, .tsv or .jsonl file below that folder; each row is an input.";
+            paths = optional (types.listOf types.str) "Columns of the sheet that name files, relative to the sheet's folder; the script finds these files in `$INPUT_DIR`, under the names of the columns.";
+            lines = optional types.str "A command that each run starts; each line that it writes is an input.";
+            packages = optional (types.listOf (types.either types.package types.str)) "Packages whose programs that command can call; they come before the host's.";
+            step = optional (types.either types.str (types.listOf types.str)) "The step that takes them, or several that each take all of them; without it, their names route them, as with outputs.";
+            name = optional types.str "The file names of the rows, with columns in braces: `{sample}`.";
             copy = optional types.bool "Whether the files that it names are copied into the db; if not, scripts get a link to the file where it lies.";
-            empty = optional types.bool "Whether it may have nothing, and results go that came of what it had.";
+            empty = optional types.bool "Whether there may be no inputs; the results of earlier ones are then dropped.";
           };
         }
       );
@@ -135,42 +135,42 @@ in
                 "float"
                 "bool"
               ];
-              description = "What it takes.";
+              description = "The type of its values.";
             };
-            default = optional value "What it is where nobody gives it; without it somebody has to.";
+            default = optional value "Its value if none is given; without a default, a value has to be given.";
             help = optional types.str "What it is for.";
-            values = optional (types.listOf value) "All that it can be.";
-            min = optional (types.either types.int types.float) "The least that it can be.";
-            max = optional (types.either types.int types.float) "The most that it can be.";
-            volatile = optional types.bool "Whether it is no part of versions: another value has nothing done again.";
+            values = optional (types.listOf value) "The values it may have.";
+            min = optional (types.either types.int types.float) "The smallest value it may have.";
+            max = optional (types.either types.int types.float) "The largest value it may have.";
+            volatile = optional types.bool "Whether it is left out of versions: another value does not make anything run again.";
           };
         }
       );
       default = { };
-      description = "What the pipeline can be given with `-param`, and scripts read as `$PARAM_NAME`.";
+      description = "What the pipeline can be given with `-param`; scripts read it as `$PARAM_NAME`.";
     };
 
     store = mkOption {
       type = types.submodule {
         options = {
-          keep_runsets = optional types.ints.positive "How many runsets stay, those that ran last, once a run has ended with success.";
+          keep_runsets = optional types.ints.positive "How many runsets to keep after a run that succeeded, counting from the one that ran last.";
           keep =
             optional
               (types.enum [
                 "all"
                 "finals"
               ])
-              "Whose bytes stay once a run has ended with success: those of all, or of final outputs and of what cannot be made again.";
+              "Whose bytes to keep after a run that succeeded: everything, or only final outputs and what may not be possible to make again.";
         };
       };
       default = { };
-      description = "What of the db stays.";
+      description = "What to keep in the db.";
     };
 
     cache = mkOption {
       type = types.submodule {
         options = {
-          urls = optional (types.listOf types.str) "Where results of others lie: `file:///FOLDER`, `s3://BUCKET/PREFIX` or `https://HOST/PATH`.";
+          urls = optional (types.listOf types.str) "Where to find results of others: `file:///FOLDER`, `s3://BUCKET/PREFIX` or `https://HOST/PATH`.";
         };
       };
       default = { };
@@ -180,7 +180,7 @@ in
     publish = mkOption {
       type = types.submodule {
         options = {
-          dir = optional types.str "The folder in which the final outputs stand as files after each run.";
+          dir = optional types.str "The folder in which the final outputs are kept as files after each run.";
         };
       };
       default = { };
@@ -193,7 +193,7 @@ in
       example = {
         database = 2;
       };
-      description = "How much there is, for all tasks that run at a time, of what steps name in `uses`.";
+      description = "How much there is of what steps name in `uses`, for all tasks that run at the same time.";
     };
 
     executors = mkOption {
@@ -208,21 +208,21 @@ in
           workers = 10;
         };
       };
-      description = "Who carries out tasks of steps on other machines, by name: what `[executors.NAME]` can have.";
+      description = "Where tasks of steps run on other machines, by name; takes what `[executors.NAME]` takes in a manifest.";
     };
 
     defaults = mkOption {
       type = types.submodule { options = common; };
       default = { };
-      description = "What holds for every step that does not say otherwise.";
+      description = "Values for steps that do not set their own.";
     };
 
     strict = mkOption {
       type = types.bool;
       default = true;
       description = ''
-        Whether a run is refused whose scripts read what their versions do not know of: files that
-        `files` does not name, variables of the host that `keep` does not.
+        Whether to refuse a run whose scripts read something that their versions do not know of: files
+        that are not in `files`, or host variables that are not in `keep`.
       '';
     };
 
@@ -230,8 +230,8 @@ in
       type = types.nullOr types.path;
       default = null;
       description = ''
-        A folder of files that the scripts read. They run in its copy in the Nix store; without
-        it, in the folder in which the program is started.
+        A folder with files that the scripts read. The scripts start in its copy in the Nix store;
+        without it, in the folder in which the program is started.
       '';
     };
   };

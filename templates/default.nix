@@ -87,7 +87,7 @@ in
   '';
 
   words = template "words" "Counts of many files, merged into one table" ''
-    # How often each word stands in many texts
+    # How often each word occurs in many texts
 
     - put texts into `texts/`
     - `nix run .#results` counts what is new or changed and writes `results/`

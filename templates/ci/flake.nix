@@ -34,7 +34,7 @@
           };
         in
         {
-          # `nix run`: the job on this machine; a second run does only what changed.
+          # `nix run`: the job on this machine; a second run does only what has changed.
           inherit job;
 
           # `nix build`: the job inside a Nix build, cached by its inputs.

@@ -39,7 +39,7 @@
           cluster = pipeline;
           task-pipeline = program;
 
-          # `nix run .#results`: what is new or changed is processed, results/ is written anew.
+          # `nix run .#results`: processes what is new or changed, and rewrites results/.
           results = pkgs.writeShellApplication {
             name = "results";
             text = ''

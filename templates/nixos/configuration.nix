@@ -7,13 +7,13 @@
       manifest = nightly.manifest;
       schedule = "03:00";
       timerConfig.RandomizedDelaySec = "30min";
-      # Tasks of a step that was changed are run again by the next run.
+      # If a step has changed, the next run does its tasks again.
       migrateTainted = true;
       serviceConfig.MemoryMax = "1G";
     };
   };
 
-  # Of your machine: merge its hardware-configuration.nix in instead of these three.
+  # Replace these three with the hardware-configuration.nix of your machine.
   boot.loader.grub.enable = false;
   fileSystems."/" = {
     device = "/dev/disk/by-label/nixos";

@@ -50,7 +50,7 @@ fn all_options_of_the_modules_are_described_on_their_page() {
     let (nixos, home) = (options(&lists["nixos"]), options(&lists["home"]));
     let pipeline = "services.task-pipeline.pipelines.<name>.";
     let mut page = String::from(
-        "# All options of the modules\n\nThis page is made of what the modules declare. [Modules](modules.md) explains how they \
+        "# All options of the modules\n\nThis page is generated from the options that the modules declare. [Modules](modules.md) explains how they \
          work together.\n\n## NixOS: services.task-pipeline\n\n",
     );
     let own = |name: &str| name.strip_prefix(pipeline).map(str::to_owned);
@@ -68,7 +68,7 @@ fn all_options_of_the_modules_are_described_on_their_page() {
             .iter()
             .filter_map(|(name, of)| Some((name.strip_prefix(pipeline)?, of))),
     );
-    page.push_str("\n## home-manager\n\nWhat is the same as for NixOS is left out.\n\n");
+    page.push_str("\n## home-manager\n\nOnly what differs from NixOS is listed.\n\n");
     table(
         &mut page,
         home.iter()
@@ -79,7 +79,12 @@ fn all_options_of_the_modules_are_described_on_their_page() {
     let missing: Vec<String> = missing
         .map(|name| format!("`{}`", own(name).unwrap()))
         .collect();
-    writeln!(page, "\nThere is no {}.", missing.join(", no ")).unwrap();
+    writeln!(
+        page,
+        "\nThese options do not exist here: {}.",
+        missing.join(", ")
+    )
+    .unwrap();
 
     let file = repository().join("docs/module-options.md");
     if std::env::var_os("TASK_PIPELINE_BLESS").is_some_and(|v| v == "1") {
