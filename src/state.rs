@@ -40,6 +40,7 @@ mod offers;
 mod open;
 mod overview;
 mod params;
+mod published;
 mod queue;
 mod read;
 mod reader;

@@ -131,29 +131,26 @@ fn look(
     if found.unequal > 0 {
         return Err(Refusal {
             why: format!(
-                "of {sample} of the tasks of step {name}, {} left something else under version \
-                 {now} than under version {from}, or failed",
-                found.unequal
+                "in {sample}, {} of step {name} left something else under version {now} than under \
+                 version {from}, or failed",
+                amount::count(found.unequal, "task")
             ),
             again: false,
         });
     }
     if last.is_some_and(|last| last > sample.made) {
         return Err(again(format!(
-            "{sample} of the tasks of step {name} speaks for none that was executed later, and some of \
-             version {from} were"
+            "{sample} says nothing of tasks that ran later, and some of step {name} of version {from} did"
         )));
     }
     if newest > found.newest {
         return Err(again(format!(
-            "{sample} of the tasks of step {name} speaks for none that came later, and some of version \
-             {from} did"
+            "{sample} says nothing of tasks that came later, and some of step {name} of version {from} did"
         )));
     }
     if older.tainted > sample.tainted {
         return Err(again(format!(
-            "step {name} has {} tasks of version {from} by now, and {sample} speaks for no more than \
-             these",
+            "step {name} has {} tasks of version {from} by now, and {sample} says nothing of so many",
             older.tainted
         )));
     }

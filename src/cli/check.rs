@@ -13,7 +13,9 @@ mod programs;
 pub(super) mod reach;
 mod routes;
 mod secrets;
+mod shells;
 mod syntax;
+mod unfilled;
 mod variables;
 mod written;
 

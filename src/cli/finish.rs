@@ -1,6 +1,7 @@
 //! `-on-finish`: a command that is told what a run came to.
 
 use std::io::Write as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, ExitCode, Stdio};
 
 use serde_json::{Value, json};
@@ -8,7 +9,8 @@ use serde_json::{Value, json};
 use super::call::Call;
 use super::error::Failure;
 use crate::report::json;
-use crate::text::visible;
+use crate::sys::signal_name;
+use crate::text::quoted;
 
 /// The form of what it is told.
 const SCHEMA: u32 = 1;
@@ -22,8 +24,11 @@ impl Call<'_> {
         let told = format!("{}\n", self.finish(done));
         let words = match hand_over(command, &self.leaves.here, &told) {
             Ok(None) => return,
-            Ok(Some(how)) => format!("-on-finish: {} ended with {how}", visible(command)),
-            Err(error) => format!("-on-finish: cannot run {}: {error}", visible(command)),
+            Ok(Some(how)) => format!("the command of -on-finish, {}, {how}", quoted(command)),
+            Err(error) => format!(
+                "cannot run the command of -on-finish, {}: {error}",
+                quoted(command)
+            ),
         };
         self.warn(Some(words));
     }
@@ -70,5 +75,10 @@ fn hand_over(
         let _ = input.write_all(told.as_bytes());
     }
     let status = child.wait()?;
-    Ok((!status.success()).then(|| status.to_string()))
+    Ok(
+        (!status.success()).then(|| match (status.code(), status.signal()) {
+            (None, Some(signal)) => format!("was ended by {}", signal_name(signal)),
+            (code, _) => format!("ended with exit status {}", code.unwrap_or(1)),
+        }),
+    )
 }

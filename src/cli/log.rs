@@ -161,6 +161,12 @@ impl Printer<'_> {
         if streams.is_empty() {
             note(&format!("task #{} {}", row.id, self.why_nothing(row)?));
         }
+        if let Some(tries) = self.tries(row)? {
+            note(&format!(
+                "task #{} is {tries}; only what the last try wrote is kept",
+                row.id
+            ));
+        }
         if let Some(error) = &row.error {
             let place = place(row);
             note(&format!("failed{place}: {}", visible(first_line(error))));
@@ -181,7 +187,9 @@ impl Printer<'_> {
             .map_or_else(String::new, |key| format!(" ({})", visible(key)));
         let how = match &row.error {
             Some(error) => format!(": {}", visible(first_line(error))),
-            None => String::new(),
+            None => self
+                .tries(row)?
+                .map_or_else(String::new, |tries| format!(": {tries}")),
         };
         let place = place(row);
         self.write(&format!(
@@ -205,6 +213,20 @@ impl Printer<'_> {
             self.write(&format!("({why})\n"))?;
         }
         Ok(())
+    }
+
+    /// At which try it was done, and how the one before failed, if that was a later one than the first.
+    fn tries(&self, row: &TaskRow) -> Result<Option<String>, Failure> {
+        let flaky = self
+            .state
+            .flaky(row.id)?
+            .filter(|_| row.state == TaskState::Done);
+        Ok(flaky.map(|(tries, error)| {
+            format!(
+                "done at try {tries}, the one before failed: {}",
+                visible(first_line(&error))
+            )
+        }))
     }
 
     /// Why there is nothing that a task wrote.

@@ -208,8 +208,11 @@ pub(super) fn as_meant(root: &Command, words: Vec<OsString>, at: Option<usize>) 
         // Of a call without a subcommand there is nothing else to be tried out.
         None => {
             let dry = |word: &OsString| is(word, "--dry-run") || is(word, "-n");
-            let mut options = words.iter().skip(1).take_while(|word| !is(word, "--"));
-            if options.any(dry) && !has_run(&words) {
+            // These have no run with them.
+            let alone = ["--sample", "--accept"];
+            let other = |word: &OsString| alone.iter().any(|option| is(word, option));
+            let options = words.iter().skip(1).take_while(|word| !is(word, "--"));
+            if options.clone().any(dry) && !options.clone().any(other) && !has_run(&words) {
                 words.insert(1, "--run".into());
             }
         }

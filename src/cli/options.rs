@@ -51,7 +51,7 @@ pub(super) struct Actions {
     #[arg(short = 'n', long, requires = "run")]
     pub dry_run: bool,
     /// With -run: run again whenever the manifest, an input or a file that a step uses changes, until Ctrl-C
-    #[arg(long, requires = "run")]
+    #[arg(long, requires = "run", conflicts_with = "dry_run")]
     pub watch: bool,
     /// With -run: seed a new runset, even if there is one already
     #[arg(long, requires = "run")]

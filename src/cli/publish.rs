@@ -1,5 +1,6 @@
 //! `[publish]` and `-publish`: the final outputs as files in a folder, at the end of a run.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use super::call::Call;
@@ -34,7 +35,7 @@ impl Call<'_> {
             return Ok(());
         }
         let removes = ended == ExitCode::SUCCESS;
-        let done = self.bring(&runset, &place, removes)?;
+        let (done, equal) = self.bring(&runset, &place, removes)?;
         for words in told(&done, &place) {
             self.warn(Some(words));
         }
@@ -45,8 +46,9 @@ impl Call<'_> {
             changed: done.changed as u64,
             removed: done.removed as u64,
             kept: done.kept as u64,
+            equal: equal as u64,
         });
-        Ok(())
+        self.tell_left_behind(&place)
     }
 
     /// Why this run publishes nothing: what it did is not all that the newest runset has.
@@ -69,7 +71,7 @@ impl Call<'_> {
         runset: &Runset,
         place: &Place,
         removes: bool,
-    ) -> Result<Published, Failure> {
+    ) -> Result<(Published, usize), Failure> {
         let store = select::store(&self.state)?;
         let outputs = self.state.outputs(&Selection {
             runset: Some(runset.clone()),
@@ -86,6 +88,11 @@ impl Call<'_> {
             Some((task, ..)) => Ok(key_of(&self.state, &source.router, *task)?),
             None => Ok::<String, Error>(String::new()),
         };
+        let is_wanted = |output: &&Left| {
+            let step = output.maker.as_ref().map_or("", |(_, step, _)| step);
+            rule(step) != Publish::Never
+        };
+        let all = outputs.iter().filter(is_wanted).count();
         let wanted = publish::paths(&outputs, rule, key).map_err(|error| place.failure(error))?;
         let covered = Covered::of(source, &place.folder);
         if !covered.is_nothing()
@@ -94,8 +101,28 @@ impl Call<'_> {
             return Err(Place::is_covered(&covered, &path, whose));
         }
         let target = place.target(&runset.name, removes, &self.inbox.stop);
-        publish::publish(&store, &wanted, &target)
-            .map_err(|error| place.failure(error).or_signal(self.inbox.signal()))
+        let done = publish::publish(&store, &wanted, &target)
+            .map_err(|error| place.failure(error).or_signal(self.inbox.signal()))?;
+        Ok((done, all.saturating_sub(wanted.len())))
+    }
+
+    /// Tells once where the results of earlier runs are, if these went to another folder.
+    fn tell_left_behind(&mut self, place: &Place) -> Result<(), Failure> {
+        let Some(before) = self.state.set_results(&place.folder.to_string_lossy())? else {
+            return Ok(());
+        };
+        if publish::is_of(
+            Path::new(&before),
+            &place.target("", false, &self.inbox.stop),
+        ) {
+            let before = visible(&before);
+            self.warn(Some(format!(
+                "results of earlier runs stay in {before}, as they go to {} now\n\
+                 hint: no run touches that folder any more: remove it where nobody needs it",
+                place.named.shown()
+            )));
+        }
+        Ok(())
     }
 }
 

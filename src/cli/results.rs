@@ -99,13 +99,18 @@ fn place(places: &Places, given: Option<&Path>, source: &Source) -> Result<Optio
         let words = format!("{what} is there, which the program keeps for itself");
         return Err(refused(&place, &words));
     }
-    let is = |folder: &Path| {
-        folder
-            .canonicalize()
-            .is_ok_and(|folder| folder == place.folder)
-    };
-    if place.manifest.parent().is_some_and(is) {
-        return Err(refused(&place, "it is the folder of the manifest"));
+    let home = place.manifest.parent().map(Path::canonicalize);
+    match home {
+        Some(Ok(home)) if home == place.folder => {
+            return Err(refused(&place, "it is the folder of the manifest"));
+        }
+        _ if place.folder.parent().is_none() => {
+            return Err(refused(&place, "it is the root of all folders"));
+        }
+        Some(Ok(home)) if home.starts_with(&place.folder) => {
+            return Err(refused(&place, "the folder of the manifest is in it"));
+        }
+        Some(Ok(_) | Err(_)) | None => {}
     }
     let db = place.db.canonicalize().unwrap_or_else(|_| plain(&place.db));
     if place.folder.starts_with(&db) || plain(&place.folder).starts_with(&db) {

@@ -130,8 +130,10 @@ fn parse(word: &OsString) -> Result<(String, Origin), Failure> {
     let Some((name, from)) = parts.filter(|(name, from)| !name.is_empty() && !from.is_empty())
     else {
         // Not what was given: it may be the secret itself.
-        return Err(Failure::usage("-secret names no secret and where it is")
-            .hint("write -secret NAME=FILE, or -secret NAME=env:VARIABLE"));
+        return Err(
+            Failure::usage("what stands behind -secret has not the form NAME=FILE")
+                .hint("write -secret NAME=FILE, or -secret NAME=env:VARIABLE"),
+        );
     };
     let name = String::from_utf8_lossy(name).into_owned();
     let from = match from.strip_prefix(b"env:") {

@@ -82,7 +82,9 @@ pub(super) fn unknown_runset(state: &Reader, name: &str) -> Result<Failure, Fail
         db(state).shown()
     ));
     Ok(
-        match suggest::closest(name, names.iter().map(String::as_str)) {
+        match suggest::closest(name, names.iter().map(String::as_str))
+            .or_else(|| longer(name, names.iter().map(String::as_str)))
+        {
             Some(near) => failure.hint(format!("did you mean `{near}`?")),
             None if names.is_empty() => failure.hint("there is none yet: -run makes the first"),
             None => {
@@ -107,19 +109,31 @@ fn are_a_series(one: &str, other: &str) -> bool {
         || word > 0 && tails(word).iter().all(|tail| tail.chars().count() <= 2)
 }
 
+/// The last of the names of which `name` is the first part, cut within a word or a number: `2026` of `20261127T014312Z`.
+fn longer<'n>(name: &str, names: impl DoubleEndedIterator<Item = &'n str>) -> Option<&'n str> {
+    names.rev().find(|longer| {
+        longer.strip_prefix(name).is_some_and(|rest| {
+            let within = rest.starts_with(char::is_alphanumeric);
+            let date = name.ends_with(|c: char| c.is_ascii_digit()) && rest.starts_with('-');
+            !name.is_empty() && (within || date) && !are_a_series(longer, name)
+        })
+    })
+}
+
 /// Fails for the name of a new runset that looks like that of another one.
 pub(super) fn not_misspelt(state: &Reader, name: &str) -> Result<(), Failure> {
     let runsets = state.runsets()?;
     let names = runsets.iter().map(|runset| runset.name.as_str());
-    match suggest::closest(name, names) {
-        Some(near) if !are_a_series(near, name) => Err(Failure::usage(format!(
+    let misspelt = suggest::closest(name, names.clone()).filter(|near| !are_a_series(near, name));
+    match misspelt.or_else(|| longer(name, names)) {
+        Some(near) => Err(Failure::usage(format!(
             "there is no runset `{name}` in {}; nothing was run",
             db(state).shown()
         ))
         .hint(format!(
             "did you mean `{near}`? `run -fresh -runset {name}` makes a new one"
         ))),
-        Some(_) | None => Ok(()),
+        None => Ok(()),
     }
 }
 
@@ -280,7 +294,32 @@ fn object(state: &Reader, prefix: &str) -> Result<Digest, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::are_a_series;
+    use super::{are_a_series, longer};
+
+    #[test]
+    fn the_first_part_of_a_name_is_hardly_a_new_one() {
+        let names = [
+            "20261126T101112Z",
+            "20261127T014312Z",
+            "night-10",
+            "release-1",
+            "2026-11-27",
+        ];
+        for (name, meant) in [
+            ("2026", Some("2026-11-27")),
+            ("20261126", Some("20261126T101112Z")),
+            ("20261127T01", Some("20261127T014312Z")),
+            ("2026-11", Some("2026-11-27")),
+            ("rel", Some("release-1")),
+            // A new series, or the next of one.
+            ("release", None),
+            ("night-1", None),
+            ("20261128T", None),
+            ("", None),
+        ] {
+            assert_eq!(longer(name, names.into_iter()), meant, "{name}");
+        }
+    }
 
     #[test]
     fn who_counts_has_not_misspelt() {

@@ -79,6 +79,8 @@ struct Status {
     finals: i64,
     /// What does not belong to the manifest.
     orphaned: Vec<(String, i64)>,
+    /// Steps that the manifest has no more.
+    gone: Vec<String>,
     /// The steps that do not wait for that.
     gathering: Vec<StepName>,
     /// What is gone from the store.
@@ -271,6 +273,7 @@ fn status(
         orphaned: fit
             .as_ref()
             .map_or_else(Vec::new, |fit| fit.orphaned().to_vec()),
+        gone: source.map_or_else(Vec::new, |source| gone(source, &steps)),
         gathering: source.map_or_else(Vec::new, |source| counts::gathering(&source.manifest)),
         inputs: fit.as_ref().is_some_and(Fit::has_inputs),
         misfit: fit.and_then(|fit| fit.warning()),
@@ -295,6 +298,15 @@ fn status(
         waiting: Vec::new(),
         database: None,
     })
+}
+
+/// The steps of which nothing more runs, as the manifest does not have them.
+fn gone(source: &Source, steps: &[StepStatus]) -> Vec<String> {
+    let names = steps.iter().filter(|step| {
+        let mut known = source.manifest.steps.iter();
+        !known.any(|known| known.name.as_str() == step.name)
+    });
+    names.map(|step| visible(&step.name)).collect()
 }
 
 /// What the run tells that is on, if it is of that runset.
@@ -400,6 +412,13 @@ impl Status {
                 let _ = writeln!(text, "{}: {words}", visible(&step.name));
             }
         }
+        if !self.gone.is_empty() {
+            let _ = writeln!(
+                text,
+                "no longer in the manifest: {}; what was done stays, and nothing more of it runs",
+                self.gone.join(", ")
+            );
+        }
         if !self.orphaned.is_empty() {
             let _ = writeln!(text, "{}", table::not_run(&self.orphaned, &self.gathering));
         }
@@ -416,7 +435,7 @@ impl Status {
         text.push_str(&table::untaken(&self.untaken));
         text.push_str(&table::waiting(&self.waiting));
         if total.failed > 0 {
-            text.push_str("failures: log -failed\n");
+            text.push_str(summary::FAILURES);
         }
         if !self.changed.is_empty() {
             let steps = self.changed.iter().map(|(step, changes)| {

@@ -95,9 +95,15 @@ fn next(summary: &Summary, fit: &Fit) -> String {
         Some(words) => words,
         None => next_step(pending + failed > 0, tainted > 0, fit.has_inputs()).to_owned(),
     };
+    if failed > 0 {
+        text.push_str(FAILURES);
+    }
     let _ = writeln!(text, "next: {words}");
     text
 }
+
+/// Where what failed can be read.
+pub(super) const FAILURES: &str = "failures: log -failed\n";
 
 /// What to do about unfinished and about tainted tasks. `inputs`: something may come in that nobody has
 /// looked at.

@@ -216,7 +216,7 @@ fn in_runset(
             let _ = writeln!(text, "  {}", sampled(name, found));
         }
         if tally.pending + tally.failed > 0 {
-            let _ = writeln!(text, "  the others run as v{now} at the next -run");
+            let _ = writeln!(text, "  the unfinished ones run as v{now} at the next -run");
         }
     }
     Ok(text)

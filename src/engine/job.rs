@@ -60,7 +60,7 @@ pub(crate) struct Ended {
     /// In which objects were made of what it left.
     pub session: store::Session,
     /// What became of what one that failed left, to be told of it once it is not tried again.
-    pub kept: Option<String>,
+    pub kept: Option<Result<String, String>>,
     /// The tree of what it keeps for its next try, where that is something else than it was given.
     pub checkpoint: Option<Digest>,
 }

@@ -254,10 +254,19 @@ impl Scheduler<'_> {
     }
 
     /// Tells what became of what a failed task left.
-    fn tell_kept(&mut self, step: &StepPlan, ready: &Ready, kept: Option<String>) {
-        if let Some(words) = kept {
-            let task = format!("task {} of {}", ready.id, step.name);
-            self.tell(&Event::Warning(&format!("{task}: {words}")));
+    fn tell_kept(&mut self, step: &StepPlan, ready: &Ready, kept: Option<Result<String, String>>) {
+        match kept {
+            // As it was asked for, it is nothing to be warned of.
+            Some(Ok(words)) => self.tell(&Event::Kept {
+                task: ready.id,
+                step: &step.name,
+                words: &words,
+            }),
+            Some(Err(words)) => self.tell(&Event::Warning(&format!(
+                "task {} of {}: {words}",
+                ready.id, step.name
+            ))),
+            None => {}
         }
     }
 
@@ -300,11 +309,15 @@ impl Scheduler<'_> {
     /// A final output that is close to a step's name may be a mistake.
     pub(super) fn compare(&mut self, name: &str) {
         self.compared += 1;
-        if self.compared > COMPARED || self.summary.near.len() >= NEAR {
+        if self.compared > COMPARED {
             return;
         }
-        if let Some(step) = self.router.near(name) {
-            self.summary.near.push((name.to_owned(), step.clone()));
+        match self.router.near(name) {
+            Some(step) if self.summary.near.len() < NEAR => {
+                self.summary.near.push((name.to_owned(), step.clone()));
+            }
+            Some(_) => self.summary.near_more += 1,
+            None => {}
         }
     }
 }

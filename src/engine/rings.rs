@@ -73,7 +73,7 @@ impl Rings {
                 self.ring(state, ready, |version, above| version.is_equal(above, key))?
         {
             return Ok(Some(format!(
-                "goes round in a circle, {ring}: task {equal} further up already ran {} on the \
+                "goes round in a circle, {ring}: task #{equal} before it already ran {} on the \
                  same input\n\
                  hint: let the script leave its output under another name once nothing changes, or \
                  set `cache = false` on the step if each execution gives something else",

@@ -181,6 +181,12 @@ pub(crate) fn check(target: &Target) -> Result<(), Error> {
     index(target).map(drop)
 }
 
+/// Whether results of the same pipeline stand in that folder.
+pub(crate) fn is_of(folder: &Path, target: &Target) -> bool {
+    let index = Index::read(folder);
+    index.is_ok_and(|index| index.is_of(target.manifest, target.db))
+}
+
 fn index(target: &Target) -> Result<Index, Error> {
     let index = Index::read(target.folder)?;
     if index.is_of_another(target.manifest, target.db) {

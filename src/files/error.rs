@@ -12,6 +12,18 @@ pub(crate) enum Error {
     /// There is no such file.
     #[error("{} matches no file", quoted(.0))]
     Nothing(String),
+    /// What it matches are folders.
+    #[error(
+        "{} matches no file, only folders, such as {}",
+        quoted(glob),
+        quoted(folder)
+    )]
+    Folders {
+        /// The pattern.
+        glob: String,
+        /// The first of them.
+        folder: String,
+    },
     /// All that is there is taken out.
     #[error("{} finds nothing but what {} takes out", quoted(glob), quoted(by))]
     TakenOut {
@@ -82,8 +94,11 @@ impl Error {
     pub(super) fn advice(&self) -> &'static str {
         match self {
             Self::Nothing(_) => {
-                "check the spelling: patterns begin in that folder; `*` does not match \
-                 hidden files, and `**/` looks into folders"
+                "check the spelling: patterns begin in the manifest's folder, or where -workdir says; `*` \
+                 does not match hidden files, and `**/` looks into folders"
+            }
+            Self::Folders { .. } => {
+                "add `/*` at its end for the files in these folders, or `/**` for all below them"
             }
             Self::TakenOut { .. } => {
                 "remove the one or the other: what is named is a dependency, or it is none"
@@ -111,6 +126,7 @@ impl Error {
         let stored = match self {
             Self::Store(error) => error.hint(),
             Self::Nothing(_)
+            | Self::Folders { .. }
             | Self::TakenOut { .. }
             | Self::Absent(_)
             | Self::Own(_)
@@ -132,6 +148,7 @@ impl Error {
             Self::Io { source, .. } => Shortage::of(source),
             Self::Store(error) => error.shortage(),
             Self::Nothing(_)
+            | Self::Folders { .. }
             | Self::TakenOut { .. }
             | Self::Absent(_)
             | Self::Own(_)

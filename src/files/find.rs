@@ -76,6 +76,7 @@ pub(super) fn find_at_most<'g, T>(
             .filter(|glob| glob.takes_out())
             .collect(),
         left_out: None,
+        as_file: None,
         pattern: Pattern(&[]),
         above: Vec::new(),
         path: Vec::new(),
@@ -139,6 +140,8 @@ struct Search<'a> {
     out: Vec<&'a Glob>,
     /// One that took something out of the present one.
     left_out: Option<&'a Glob>,
+    /// A folder that the present one would match, were it a file.
+    as_file: Option<String>,
     /// The present one.
     pattern: Pattern<'a>,
     /// The folders that the present one is in, and itself: device and number.
@@ -154,6 +157,7 @@ impl<'a> Search<'a> {
         self.path.clear();
         let before = self.files.len();
         self.left_out = None;
+        self.as_file = None;
         let found = self.look(glob.is_literal());
         match found {
             Err(Error::TooMany { most, .. }) => Err(Error::TooMany {
@@ -167,7 +171,13 @@ impl<'a> Search<'a> {
                     glob: glob.text().to_owned(),
                     by: by.text().to_owned(),
                 },
-                None => Error::Nothing(glob.text().to_owned()),
+                None => match self.as_file.take() {
+                    Some(folder) => Error::Folders {
+                        glob: glob.text().to_owned(),
+                        folder,
+                    },
+                    None => Error::Nothing(glob.text().to_owned()),
+                },
             }),
             Ok(()) => Ok(()),
         }
@@ -302,6 +312,11 @@ impl<'a> Search<'a> {
                 | FileType::BlockDevice
                 | FileType::Unknown => meaning.file || meaning.folder.is_some(),
             };
+            if kind == FileType::Directory && meaning.file && !is_meant && self.as_file.is_none() {
+                self.enter(length, name);
+                self.as_file = Some(self.shown());
+                self.path.truncate(length);
+            }
             if is_meant {
                 entries.push((name.into(), kind, meaning));
             }

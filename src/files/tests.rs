@@ -222,6 +222,10 @@ fn what_cannot_be_had_is_told_by_its_pattern() {
         (&["x/y/*"], "0: `x/y/*` matches no file"),
         (&["a.sh/*"], "0: `a.sh/*` matches no file"),
         (
+            &["de*"],
+            "0: `de*` matches no file, only folders, such as `deep`",
+        ),
+        (
             &["*.txt"],
             "0: `broken.txt` is a link to `nowhere`, which is not there",
         ),

@@ -184,7 +184,10 @@ impl Drop for Guard<'_> {
 /// What happened to files that cannot be had any more, in words.
 fn gone(error: &Error) -> String {
     match error {
-        Error::Nothing(gone) | Error::TakenOut { glob: gone, .. } | Error::Absent(gone) => {
+        Error::Nothing(gone)
+        | Error::Folders { glob: gone, .. }
+        | Error::TakenOut { glob: gone, .. }
+        | Error::Absent(gone) => {
             format!("{} was removed", quoted(gone))
         }
         Error::Own(_)

@@ -133,8 +133,8 @@ impl Gatherer<'_> {
                 Ok(looked) => break looked,
                 Err(errors) => {
                     let nothing = |error: &files::Error| {
-                        use files::Error::{Nothing, TakenOut};
-                        matches!(error, Nothing(_) | TakenOut { .. })
+                        use files::Error::{Folders, Nothing, TakenOut};
+                        matches!(error, Nothing(_) | Folders { .. } | TakenOut { .. })
                     };
                     if input.empty && errors.iter().all(|(_, error)| nothing(error)) {
                         let without: Vec<usize> = errors.iter().map(|(at, _)| *at).collect();

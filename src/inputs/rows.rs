@@ -361,12 +361,22 @@ fn no_file(column: &str, line: usize) -> BadSheet {
 }
 
 fn check_columns(wanted: &Wanted, columns: &[String], line: usize) -> Result<(), BadSheet> {
-    for wanted in wanted.columns() {
-        if columns.iter().any(|column| column == wanted) {
+    for column in wanted.columns() {
+        if columns.iter().any(|known| known == column) {
             continue;
         }
-        let message = format!("the header has no column {}", quoted(wanted));
-        let hint = match suggest::closest(wanted, columns.iter().map(String::as_str)) {
+        // The sheet is what is looked at: the key that names the column is elsewhere in the manifest.
+        let is_in_name = |name: &Template| name.columns().any(|one| one == column);
+        let key = if wanted.name.is_some_and(is_in_name) {
+            "name"
+        } else {
+            "paths"
+        };
+        let message = format!(
+            "the header has no column {}, which `{key}` names",
+            quoted(column)
+        );
+        let hint = match suggest::closest(column, columns.iter().map(String::as_str)) {
             Some(close) => format!("did you mean {}?", quoted(close)),
             None => format!(
                 "the first line is the header; it has: {}",

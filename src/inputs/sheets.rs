@@ -150,6 +150,7 @@ fn of_named(row: &Row, error: &files::Error) -> BadSheet {
             "check the spelling: paths in a sheet begin in the folder that it is in"
         }
         files::Error::Nothing(_)
+        | files::Error::Folders { .. }
         | files::Error::TakenOut { .. }
         | files::Error::Own(_)
         | files::Error::BrokenLink { .. }

@@ -17,6 +17,16 @@ pub(super) fn folder(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Op
         ));
         return None;
     }
+    if text == "~" || text.starts_with("~/") {
+        let error = Diagnostic::at(
+            reader.inside(item),
+            format!("{what}: `~` is no folder here, as no shell reads it"),
+        );
+        reader.error(error.hint(
+            "write the whole path, or one from the manifest's folder on: dir = \"../results\"",
+        ));
+        return None;
+    }
     Some(text)
 }
 

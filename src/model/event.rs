@@ -141,6 +141,8 @@ pub enum Event<'a> {
         removed: u64,
         /// How many are of earlier runs and stay as something failed.
         kept: u64,
+        /// How many final outputs are no files of their own, as they equal others in name and bytes.
+        equal: u64,
     },
     /// Outputs have another route by now, as the steps have other names.
     Rerouted {
@@ -318,6 +320,15 @@ pub enum Event<'a> {
         /// Whether they are killed, as somebody has asked again.
         kills: bool,
     },
+    /// What a failed task left is kept for a look.
+    Kept {
+        /// The task.
+        task: TaskId,
+        /// Its step.
+        step: &'a StepName,
+        /// Where, and how to look at it.
+        words: &'a str,
+    },
     /// Results were put where others find them.
     Pushed {
         /// Where.
@@ -365,6 +376,7 @@ impl Event<'_> {
             | Self::Remade { .. }
             | Self::Cancelled { .. }
             | Self::Pushed { .. }
+            | Self::Kept { .. }
             // Told in words as a warning.
             | Self::Worker { .. }
             | Self::Lost { .. }

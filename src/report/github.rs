@@ -78,6 +78,7 @@ impl Actions {
             | Event::Freed { .. }
             | Event::Evicted { .. }
             | Event::Results { .. }
+            | Event::Kept { .. }
             | Event::Pushed { .. }
             | Event::Rerouted { .. }
             | Event::Runset { .. }

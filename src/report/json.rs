@@ -28,7 +28,8 @@
 //! | `given_back` | `step`, `count`, `version`: accepted tasks count again for the version that made them |
 //! | `evicted` | `objects`, `bytes`: what was dropped, as `keep` says |
 //! | `freed` | `runsets`, `rows`, `objects`, `bytes`: what was removed, as `keep_runsets` says |
-//! | `results` | `folder`, `files`, `new`, `changed`, `removed`: the final outputs, at the end of a run |
+//! | `results` | `folder`, `files`, `new`, `changed`, `removed`, `kept`, `equal`: the final outputs, at the end of a run |
+//! | `kept` | `task`, `step`, `message`: where what a failed task left is kept, with `-keep-failed` |
 //! | `pushed` | `to`, `results`, `bytes`: results were put where others find them |
 //! | `rerouted` | `from`, `to` (left out where that is final), `count`, `done`: outputs have another route by now; whether a migration has acted on that |
 //! | `runset` | `name`, `seeded`, `steps`: a run begins; per step `step`, `pending`, `failed`, `done`, `reused` |
@@ -193,6 +194,7 @@ fn told<'a>(event: &'a Event) -> JsonEvent<'a> {
             changed,
             removed,
             kept,
+            equal,
         } => JsonEvent::Results {
             folder,
             files: *files,
@@ -200,6 +202,12 @@ fn told<'a>(event: &'a Event) -> JsonEvent<'a> {
             changed: *changed,
             removed: *removed,
             kept: *kept,
+            equal: *equal,
+        },
+        Event::Kept { task, step, words } => JsonEvent::Kept {
+            task: *task,
+            step: step.as_str(),
+            message: words,
         },
         Event::Pushed { to, results, bytes } => JsonEvent::Pushed {
             to,

@@ -131,7 +131,9 @@ pub(super) fn in_words(event: &Event, verbose: bool) -> String {
             changed,
             removed,
             kept,
-        } => results(folder, *files, [*new, *changed, *removed], *kept),
+            equal,
+        } => results(folder, *files, [*new, *changed, *removed], (*kept, *equal)),
+        Event::Kept { task, step, words } => format!("task {task} of {step}: {words}\n"),
         Event::Pushed { to, results, bytes } => format!(
             "{} put in {to} for others ({})\n",
             amount::count(*results, "result"),
@@ -284,7 +286,7 @@ fn of_group(key: Option<&str>) -> String {
     key.map_or_else(String::new, |key| format!(" ({})", visible(key)))
 }
 
-fn results(folder: &str, files: u64, changes: [u64; 3], kept: u64) -> String {
+fn results(folder: &str, files: u64, changes: [u64; 3], (kept, equal): (u64, u64)) -> String {
     let stay = format!(
         "keeps {} of earlier runs, until nothing fails",
         amount::count(kept, "file")
@@ -295,6 +297,13 @@ fn results(folder: &str, files: u64, changes: [u64; 3], kept: u64) -> String {
     let stay = match kept {
         0 => String::new(),
         _ => format!("; it {stay}"),
+    };
+    let one = match equal {
+        0 => String::new(),
+        _ => format!(
+            "; of {} those that are equal in name and bytes are one",
+            amount::count(files + equal, "final output")
+        ),
     };
     let files = amount::count(files, "result");
     let changes: Vec<String> = changes
@@ -307,7 +316,7 @@ fn results(folder: &str, files: u64, changes: [u64; 3], kept: u64) -> String {
         "" => "none of them new".to_owned(),
         changes => changes.to_owned(),
     };
-    format!("{files} in {}: {changes}{stay}\n", visible(folder))
+    format!("{files} in {}: {changes}{one}{stay}\n", visible(folder))
 }
 
 /// How far a worker is.

@@ -178,6 +178,7 @@ impl Trace {
             | Event::Freed { .. }
             | Event::Evicted { .. }
             | Event::Results { .. }
+            | Event::Kept { .. }
             | Event::Pushed { .. }
             | Event::Rerouted { .. }
             | Event::Runset { .. }

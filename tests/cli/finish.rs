@@ -131,6 +131,12 @@ fn what_succeeds_at_a_later_try_is_told() {
     let test = Test::with(MANIFEST);
     let told = run(&test, &["-run"]).exits(1);
     told.says("flaky: 1 task succeeded at a later try: work #3 (try 3)");
+    test.run(["log", "3"]).exits(0).says(
+        "task #3 is done at try 3, the one before failed: exit status 1; only what the last try wrote is kept\n",
+    );
+    test.run(["log", "3", "4"])
+        .exits(0)
+        .prints(": done at try 3, the one before failed: exit status 1\n");
     assert_eq!(
         test.rows("SELECT tries || ' ' || error FROM flaky"),
         ["3 exit status 1"]
@@ -180,7 +186,7 @@ fn a_command_is_told_what_a_run_came_to() {
     fs::remove_file(test.path("counts")).unwrap();
     run(&test, &["-run", "-migrate-tainted", "-on-finish", "exit 3"])
         .exits(0)
-        .says("-on-finish: exit 3 ended with exit status: 3");
+        .says("the command of -on-finish, `exit 3`, ended with exit status 3");
 }
 
 #[test]

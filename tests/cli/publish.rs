@@ -169,6 +169,34 @@ fn a_part_and_another_runset_publish_nothing() {
 }
 
 #[test]
+fn another_folder_says_once_where_the_results_of_earlier_runs_are() {
+    let test = Test::with(&manifest(BYTES));
+    test.runs().never_says("results of earlier runs stay");
+    test.manifest(&manifest(BYTES).replace("'results'", "'other'"));
+    let old = test.path("results").canonicalize().unwrap();
+    let told = format!(
+        "results of earlier runs stay in {}, as they go to other now",
+        old.display()
+    );
+    test.runs().says("3 results in other: 3 new").says(&told);
+    test.runs().never_says("results of earlier runs stay");
+    // Nothing is left behind in one that is gone.
+    fs::remove_dir_all(test.path("other")).unwrap();
+    test.manifest(&manifest(BYTES));
+    test.runs().never_says("results of earlier runs stay");
+}
+
+#[test]
+fn equal_results_of_one_name_are_told_as_one() {
+    let same = "script = 'echo same > $OUTPUT_DIR/size.txt'";
+    let test = Test::with(&manifest(same));
+    test.runs().says(
+        "2 results in results: 2 new; of 3 final outputs those that are equal in name and bytes are one",
+    );
+    assert_eq!(there(&test, "results"), ["names.txt", "size.txt"]);
+}
+
+#[test]
 fn folders_that_cannot_be_are_refused_before_anything_runs() {
     let test = Test::with(&manifest(BYTES));
     let refused = |folder: &str, words: &str| {
@@ -183,6 +211,8 @@ fn folders_that_cannot_be_are_refused_before_anything_runs() {
     test.write("file", "");
     refused("file", "is not a folder");
     refused(".", "it is the folder of the manifest");
+    refused("..", "the folder of the manifest is in it");
+    refused("/", "it is the root of all folders");
     refused("db/out", "it is in the db folder");
     refused("-", "`-` is no folder");
     test.write("results/.task-pipeline.json", "{");

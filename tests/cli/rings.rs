@@ -55,7 +55,7 @@ fn a_circle_that_changes_nothing_is_an_error() {
         "#;
     let test = Test::with(circle);
     let ran = test.run(["-run"]).exits(1);
-    ran.says("goes round in a circle, there → back → there: task 2 further up already ran there on the same input")
+    ran.says("goes round in a circle, there → back → there: task #2 before it already ran there on the same input")
         .says("hint: let the script leave its output under another name once nothing changes");
     assert_eq!(test.count(), ["there", "back"]);
     test.run(["-run"]).exits(1).says("goes round in a circle");

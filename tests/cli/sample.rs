@@ -171,8 +171,8 @@ fn a_sample_that_differs_says_where_and_is_not_accepted() {
     assert_eq!(test.text(&["cat", &new[..12]]), "WORD D\n");
     test.run(["-migrate-tainted", "-accept", "tr"])
         .exits(2)
-        .says("of a sample of 10 of 10")
-        .says("5 left something else under version 2 than under version 1")
+        .says("nothing is accepted: in a sample of 10 of 10")
+        .says("5 tasks of step tr left something else under version 2 than under version 1")
         .says("hint: -migrate-tainted -run");
     assert_eq!(test.rows(ROWS), rows);
     let quiet = test.run(["-migrate-tainted", "-sample", "10", "-quiet"]);
@@ -270,7 +270,7 @@ fn tasks_of_several_older_versions_are_sampled_and_accepted_each_for_itself() {
     test.run(["-migrate-tainted", "-accept", "tr"])
         .exits(0)
         .says("tr: 7 tasks of version 2 taken over by version 3")
-        .says("warning: 3 tainted tasks stay: of a sample of 2 of 3");
+        .says("warning: 3 tainted tasks stay: in a sample of 2 of 3");
 }
 
 #[test]
@@ -282,7 +282,7 @@ fn a_sample_speaks_for_no_task_that_was_executed_later() {
     test.manifest(&pipeline(CLASSES));
     test.run(["-migrate-tainted", "-accept", "tr"])
         .exits(2)
-        .says("speaks for none that was executed later, and some of version 1 were")
+        .says("says nothing of tasks that ran later, and some of step tr of version 1 did")
         .says("hint: -migrate-tainted -sample 20");
     test.run(["-migrate-tainted", "-sample", "2"]).exits(0);
     test.run(["-migrate-tainted", "-accept", "tr"]).exits(0);
@@ -293,16 +293,16 @@ fn a_sample_speaks_for_no_task_that_was_executed_later() {
 fn wrong_words_are_refused() {
     let test = ran(RANGES, RANGES);
     for (words, about) in [
-        ("-migrate-tainted -sample 0", "--sample"),
+        ("-migrate-tainted -sample 0", "-sample"),
         ("-migrate-tainted -sample few", "few"),
-        ("-sample 3", "--migrate-tainted"),
-        ("-accept tr", "--migrate-tainted"),
-        ("-run -accept tr", "--run"),
-        ("-migrate-tainted -run -sample 3", "--run"),
-        ("-migrate-tainted -sample 3 -fresh", "--fresh"),
-        ("-migrate-tainted -sample 3 -start tr", "--start"),
-        ("-migrate-tainted -sample 3 -dry-run", "--dry-run"),
-        ("-migrate-tainted -sample 3 -accept tr", "--accept"),
+        ("-sample 3", "-migrate-tainted"),
+        ("-accept tr", "-migrate-tainted"),
+        ("-run -accept tr", "-run"),
+        ("-migrate-tainted -run -sample 3", "-run"),
+        ("-migrate-tainted -sample 3 -fresh", "-fresh"),
+        ("-migrate-tainted -sample 3 -start tr", "-start"),
+        ("-migrate-tainted -sample 3 -dry-run", "-dry-run"),
+        ("-migrate-tainted -sample 3 -accept tr", "-accept"),
         ("-migrate-tainted -accept tt", "did you mean `tr`?"),
         (
             "-migrate-tainted -accept tr",
@@ -462,7 +462,7 @@ fn a_sample_speaks_for_no_task_that_came_later() {
     test.manifest(&takes_in(&other));
     test.run(["-migrate-tainted", "-accept", "k"])
         .exits(2)
-        .says("speaks for none that came later");
+        .says("says nothing of tasks that came later");
 }
 
 #[test]

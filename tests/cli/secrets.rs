@@ -288,7 +288,10 @@ fn what_is_no_secret() {
         ),
         ("api_token=env:NOTHING", "which is not set"),
         ("api_token=env:GO", "step `show` keeps variable `GO`"),
-        ("api_token", "-secret names no secret and where it is"),
+        (
+            "api_token",
+            "what stands behind -secret has not the form NAME=FILE",
+        ),
         ("=token", "write -secret NAME=FILE"),
     ] {
         let mut command = test.command(["-run", "-secret", word]);

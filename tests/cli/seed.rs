@@ -177,5 +177,17 @@ script = 'echo transform $TASK_PIPELINE_INPUT_NAME >> $COUNT'
     assert_eq!(finals, [".next", "NEXT", "done.txt", "next_", "nextx"]);
     ran.says("final output NEXT: did you mean the step next?")
         .says("final output nextx: did you mean the step next?")
-        .never_says("done.txt: did you");
+        .never_says("done.txt: did you")
+        .never_says("more final output");
+}
+
+#[test]
+fn of_many_names_close_to_a_step_the_rest_is_counted() {
+    let test = Test::with(
+        "[[step]]\nname = 'begin'\nstart = true\nscript = 'for i in 1 2 3 4 5 6 7 8 9; do touch $OUTPUT_DIR/next$i; done'\n\
+         [[step]]\nname = 'next'\nscript = 'true'\n",
+    );
+    let ran = test.run(["-run"]).exits(0);
+    assert_eq!(ran.stderr.matches("did you mean the step next?").count(), 5);
+    ran.says("and 4 more final outputs with names close to a step's\n");
 }

@@ -204,7 +204,7 @@ fn what_failed_tasks_leave_is_kept_until_they_succeed() {
         assert!(!failed.exists());
         test.run(["-run", "-keep-failed"])
             .exits(1)
-            .says("task 2 of page: what it left is kept in ")
+            .says("\ntask 2 of page: what it left is kept in ")
             .says("`task-pipeline shell page 2` shows it");
         assert!(failed.join("2/out/half").exists());
         assert_eq!(

@@ -196,7 +196,7 @@ fn a_task_in_the_middle_stands_for_the_others() {
         ));
     }
     test.run(["trace-files", "page"]).exits(0).says(&format!(
-        "page #{} (of 5 executed ones that in the middle by time): observed, exit status 0",
+        "page #{} (chosen as its time is the median of 5 executed tasks): observed, exit status 0",
         ids[4]
     ));
 }

@@ -122,6 +122,10 @@ const WRONG: &[(&str, &str)] = &[
     ("run -quiet -verbose", "does not go with"),
     ("run -q -v", "does not go with"),
     (
+        "run -runset night",
+        "did you mean `nightly`? `run -fresh -runset night` makes a new one",
+    ),
+    (
         "run -runset nihgtly",
         "did you mean `nightly`? `run -fresh -runset nihgtly` makes a new one",
     ),
@@ -191,6 +195,8 @@ const WRONG: &[(&str, &str)] = &[
     ("log count’", "type count"),
     ("run=yes", "there is no subcommand"),
     ("-run=yes", "-run takes no value, and `yes` is one"),
+    ("run -n -watch", "-dry-run does not go with -watch"),
+    ("-watch -n", "-watch does not go with -dry-run"),
     ("run -json", "-log-format json tells in JSON"),
     ("check -json", "-log-format json tells in JSON"),
     ("run -only count -until count", "does not go with"),
@@ -277,6 +283,17 @@ fn what_is_meant_is_done() {
         assert!(!page.stdout.contains("With -run"), "{words}: {page:?}");
         assert!(!page.stdout.contains("Commands:"), "{words}: {page:?}");
     }
+    // Who asks after a failure is told where to read of it, and what the manifest has no more.
+    test.run([""; 0])
+        .exits(0)
+        .prints("failures: log -failed\nnext: ");
+    test.manifest(&MANIFEST.replace("name = \"count\"", "name = \"other\""));
+    test.run(["status"]).exits(0).prints(
+        "no longer in the manifest: count; what was done stays, and nothing more of it runs\n",
+    );
+    test.manifest(MANIFEST);
+    let status = test.text(&["status"]);
+    assert!(!status.contains("no longer in"), "{status}");
     // A series of names is no mistake.
     test.run(["run", "-runset", "night-1"]).exits(1);
     test.run(["run", "-runset", "night-2"]).exits(1);

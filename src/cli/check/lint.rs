@@ -5,7 +5,9 @@ use std::path::Path;
 use super::super::error::Failure;
 use super::super::options::Places;
 use super::files::{self, Folder};
-use super::{again, params, programs, reach, secrets, syntax, variables, written};
+use super::{
+    again, params, programs, reach, secrets, shells, syntax, unfilled, variables, written,
+};
 use crate::manifest::Step;
 use crate::manifest::diagnostic::Diagnostic;
 use crate::model::event::Event;
@@ -20,6 +22,8 @@ use crate::text::amount::count;
 pub(super) fn all(source: &Source, places: &Places) -> Vec<Diagnostic> {
     let mut found = unseen(source, places, &|_| true, &|_| true);
     found.extend(syntax::of(source));
+    found.extend(shells::of(source));
+    found.extend(unfilled::of(source));
     found.extend(reach::of(source));
     found.extend(reach::broken(source));
     found.extend(again::of(source));

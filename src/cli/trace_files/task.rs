@@ -64,8 +64,12 @@ pub(super) fn choose(
         let Some(row) = state.task(*middle)? else {
             continue;
         };
-        let why = (found.len() > 1)
-            .then(|| format!("of {} {words} ones that in the middle by time", found.len()));
+        let why = (found.len() > 1).then(|| {
+            format!(
+                "chosen as its time is the median of {} {words} tasks",
+                found.len()
+            )
+        });
         return Ok(Some(Chosen { row, why }));
     }
     Err(

@@ -13,7 +13,7 @@ pub(super) struct Execution<'a> {
     pub early: Option<&'a Start>,
     pub warning: Option<String>,
     /// What became of the folder of one that failed.
-    pub kept: Option<String>,
+    pub kept: Option<Result<String, String>>,
     /// What it keeps for the next try, where that is something else than it had.
     pub checkpoint: Option<Digest>,
 }

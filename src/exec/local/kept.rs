@@ -54,18 +54,18 @@ impl Kept {
         Ok(self.0.entry(&number).path())
     }
 
-    /// What is told of it.
+    /// What is told of it, or why nothing is kept.
     pub(in crate::exec) fn words(
         kept: Result<PathBuf, impl fmt::Display>,
         step: &StepName,
         task: TaskId,
-    ) -> String {
+    ) -> Result<String, String> {
         match kept {
-            Ok(path) => format!(
+            Ok(path) => Ok(format!(
                 "what it left is kept in {}; `task-pipeline shell {step} {task}` shows it",
                 path.shown()
-            ),
-            Err(error) => format!("what it left cannot be kept: {error}"),
+            )),
+            Err(error) => Err(format!("what it left cannot be kept: {error}")),
         }
     }
 

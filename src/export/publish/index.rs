@@ -80,6 +80,11 @@ impl Index {
             && self.manifest.exists()
     }
 
+    /// Whether it lists results of that pipeline.
+    pub(super) fn is_of(&self, manifest: &Path, db: &Path) -> bool {
+        !self.files.is_empty() && (self.manifest == manifest || self.db == db)
+    }
+
     /// Writes it, complete or not at all.
     pub(super) fn write(&mut self, folder: &Path) -> Result<(), Error> {
         self.schema = SCHEMA;

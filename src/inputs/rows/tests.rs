@@ -117,7 +117,7 @@ fn what_is_wrong_with_a_sheet() {
         (
             "a,b\n1,2\n",
             Some("{c}"),
-            said(1, "the header has no column `c`"),
+            said(1, "the header has no column `c`, which `name` names"),
         ),
         (
             "a,b\n1,2\n1,3\n",
@@ -178,7 +178,11 @@ fn what_is_wrong_with_columns_of_files() {
         (bad.line.unwrap(), bad.message)
     };
     for (text, line, words) in [
-        ("one,b\n1,2\n", 1, "the header has no column `two`"),
+        (
+            "one,b\n1,2\n",
+            1,
+            "the header has no column `two`, which `paths` names",
+        ),
         (
             "one,two\n1,2\n3,\n",
             3,

@@ -34,7 +34,7 @@ const KEYS: &[Key] = &[
     ("[store]", "keep_runsets", NUMBER, LESS_THAN_ONE),
     ("[store]", "keep", TEXT, &[("''", "neither \"all\" nor \"finals\""), ("'x'", "neither \"all\" nor \"finals\"")]),
     ("[cache]", "urls", TEXTS, &[("['']", "it has no scheme"), ("['/srv/x']", "it has no scheme"), ("['ftp://x/y']", "its scheme is unknown"), ("['https://a@b/c']", "it has a user in it"), ("['s3://']", "no bucket can be called so"), ("[1]", "an entry of")]),
-    ("[publish]", "dir", TEXT, &[("''", "`dir` names no folder")]),
+    ("[publish]", "dir", TEXT, &[("''", "`dir` names no folder"), ("'~'", "`~` is no folder here"), ("'~/x'", "`~` is no folder here")]),
     ("[[step]]", "name", TEXT, &[("''", "a step's name cannot be empty"), ("'..'", "is a folder, not a name"), ("'a/b'", "cannot be part of a file name"), ("' a'", "white space"), ("\"a\\u001b\"", "cannot be part of a file name")]),
     ("[[step]]", "start", BOOL, &[("true", "is a second start step")]),
     ("[[step]]", "script", TEXT, &[("''", "`script` is empty"), ("\" \\n\"", "`script` is empty")]),

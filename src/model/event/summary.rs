@@ -48,6 +48,8 @@ pub struct Summary {
     pub tainted: Vec<(StepName, i64, Vec<Change>)>,
     /// Final outputs whose name is close to a step's: the name and the step.
     pub near: Vec<(String, StepName)>,
+    /// How many more there are, of those that were compared.
+    pub near_more: u64,
     /// What steps take by `from` and is not there.
     pub untaken: Vec<Untaken>,
     /// Steps that gather and wait for something.

@@ -236,6 +236,7 @@ impl Model {
             | Event::Freed { .. }
             | Event::Evicted { .. }
             | Event::Results { .. }
+            | Event::Kept { .. }
             | Event::Pushed { .. }
             | Event::Rerouted { .. }
             | Event::Runset { .. }

@@ -81,6 +81,12 @@ pub(super) enum JsonEvent<'a> {
         changed: u64,
         removed: u64,
         kept: u64,
+        equal: u64,
+    },
+    Kept {
+        task: TaskId,
+        step: &'a str,
+        message: &'a str,
     },
     Pushed {
         to: &'a str,

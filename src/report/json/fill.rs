@@ -58,6 +58,8 @@ impl<'a> Over<'a> {
             steps,
             tainted,
             near,
+            // Of what is wrong with names the first ones tell.
+            near_more: _,
             untaken,
             waiting,
             lacking,

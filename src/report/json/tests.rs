@@ -416,8 +416,9 @@ fn results_as_files() {
         changed: 1,
         removed: 4,
         kept: 0,
+        equal: 5,
     };
-    let counts = r#""files":3,"new":2,"changed":1,"removed":4,"kept":0"#;
+    let counts = r#""files":3,"new":2,"changed":1,"removed":4,"kept":0,"equal":5"#;
     assert_eq!(
         told(&results),
         format!(r#""results","folder":"out",{counts}"#)

@@ -77,6 +77,23 @@ pub(super) fn left_undone(summary: &Summary) -> String {
     table::waiting(&astray) + &lacking(summary)
 }
 
+/// Final outputs that may have been meant for a step.
+fn near(summary: &Summary) -> String {
+    let mut text = String::new();
+    for (name, step) in &summary.near {
+        let name = visible(name);
+        let _ = writeln!(text, "final output {name}: did you mean the step {step}?");
+    }
+    if summary.near_more > 0 {
+        let _ = writeln!(
+            text,
+            "and {} with names close to a step's",
+            amount::count(summary.near_more, "more final output")
+        );
+    }
+    text
+}
+
 /// The end of a run, the failures last.
 pub(in crate::report) fn summary(summary: &Summary) -> String {
     let mut text = String::new();
@@ -117,10 +134,7 @@ pub(in crate::report) fn summary(summary: &Summary) -> String {
             short(age)
         );
     }
-    for (name, step) in &summary.near {
-        let name = visible(name);
-        let _ = writeln!(text, "final output {name}: did you mean the step {step}?");
-    }
+    text.push_str(&near(summary));
     text.push_str(&table::untaken(&summary.untaken));
     text.push_str(&table::waiting(&summary.waiting));
     text.push_str(&lacking(summary));
