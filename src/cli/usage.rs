@@ -173,13 +173,44 @@ fn missing(error: &clap::Error, call: &Call) -> Failure {
     let way = way
         .strip_prefix("-run")
         .map_or(way.clone(), |rest| format!("run{rest}"));
-    let typed: Vec<String> = call.typed.iter().map(|word| one_dash(word)).collect();
-    let typed = typed.join(" ");
+    let typed = again(&call.typed);
     let whose = call.depends.as_ref().map_or_else(String::new, |option| {
         format!(": -{option} does nothing without it")
     });
     Failure::usage(format!("{} is missing{whose}", missing.join(" and ")))
         .hint(format!("type `{command} {way} {typed}`"))
+}
+
+/// The words as they can be typed once more. What stands behind `-secret` may be the secret itself, though it should not:
+/// it is not repeated.
+fn again(words: &[String]) -> String {
+    let secret = |text: &str| match text.split_once('=') {
+        Some((name, _)) => format!("{name}=FILE"),
+        None => "NAME=FILE".to_owned(),
+    };
+    let mut typed = Vec::new();
+    let mut is_secret = false;
+    for word in words {
+        let word = match word.strip_prefix("--secret=") {
+            Some(value) => format!("--secret={}", secret(value)),
+            None if is_secret => secret(word),
+            None => word.clone(),
+        };
+        is_secret = word == "--secret";
+        let option = word
+            .strip_prefix('-')
+            .filter(|rest| rest.starts_with('-') && rest.len() > 1);
+        typed.push(quoted_for_shell(option.unwrap_or(&word)));
+    }
+    typed.join(" ")
+}
+
+fn quoted_for_shell(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./=:,@%+#".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 fn texts(error: &clap::Error, kind: ContextKind) -> Vec<String> {
@@ -215,6 +246,23 @@ fn one_dash(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_to_be_typed_again_has_no_secret_and_reaches_the_program_as_it_is() {
+        let typed = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            again(&words)
+        };
+        assert_eq!(
+            typed(&["--secret", "token=hunter2", "-j", "2", "--secret=b=x"]),
+            "-secret token=FILE -j 2 -secret=b=FILE"
+        );
+        assert_eq!(typed(&["--secret", "hunter2"]), "-secret NAME=FILE");
+        assert_eq!(
+            typed(&["--on-finish", "echo it's --so", "--only", ""]),
+            r"-on-finish 'echo it'\''s --so' -only ''"
+        );
+    }
 
     #[test]
     fn options_have_the_form_of_the_docs() {
