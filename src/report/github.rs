@@ -16,7 +16,12 @@ use crate::text::{self, Shown as _, visible};
 pub(crate) struct Actions {
     /// What is appended to this file is shown.
     summary: Option<PathBuf>,
+    /// How many annotations it was given.
+    marked: usize,
 }
+
+/// As many annotations at most: GitHub shows ten of a step.
+const MARKED: usize = 50;
 
 /// The page that GitHub Actions shows with the run, if this is one.
 pub(crate) fn page() -> Option<PathBuf> {
@@ -30,7 +35,10 @@ pub(crate) fn page() -> Option<PathBuf> {
 impl Actions {
     /// GitHub Actions, if it is what started this process.
     pub(crate) fn from_environment() -> Option<Self> {
-        out::is_for_github().then(|| Self { summary: page() })
+        out::is_for_github().then(|| Self {
+            summary: page(),
+            marked: 0,
+        })
     }
 
     /// Tells one event; what the user should know if that goes wrong.
@@ -43,7 +51,8 @@ impl Actions {
                 error,
                 retry: None,
                 ..
-            } if out::shows_annotations() => {
+            } if out::shows_annotations() && self.marked < MARKED => {
+                self.marked += 1;
                 let of = key.map_or_else(String::new, |key| format!(" ({key})"));
                 out::annotate(&annotation(&format!("{step} #{task}{of} failed"), error));
                 None

@@ -32,20 +32,19 @@ pub(super) struct Plain {
 impl Plain {
     /// Tells one event.
     pub(super) fn event(&mut self, event: &Event) {
-        if !self.quiet {
-            let (before, is_told) = if self.verbose {
-                (String::new(), true)
-            } else {
-                self.rate.next(event, Instant::now())
-            };
-            out::tell(&before);
-            if is_told {
-                tell(event, self.verbose);
-            }
-        } else if let Event::Summary(summary) = event {
+        if self.quiet && !event.is_urgent() && !matches!(event, Event::Summary(_)) {
+            return;
+        }
+        let (before, is_told) = if self.verbose {
+            (String::new(), true)
+        } else {
+            self.rate.next(event, Instant::now())
+        };
+        out::tell(&before);
+        if let (Event::Summary(summary), true) = (event, self.quiet) {
             out::tell(&left_undone(summary));
-        } else if event.is_urgent() {
-            tell(event, false);
+        } else if is_told {
+            tell(event, self.verbose && !self.quiet);
         }
     }
 }

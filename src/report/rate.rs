@@ -14,15 +14,48 @@ const EACH: u64 = 10;
 /// How often the others are told.
 const STRETCH: Duration = Duration::from_secs(1);
 
+/// How a task ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum End {
+    Done,
+    Reused,
+    Failed,
+    Retried,
+}
+
+impl End {
+    fn of<'e>(event: &'e Event) -> Option<(&'e StepName, Self)> {
+        if let Event::Done { step, reused, .. } = event {
+            let taken = reused.is_some();
+            return Some((step, if taken { Self::Reused } else { Self::Done }));
+        }
+        let Event::Failed { step, retry, .. } = event else {
+            return None;
+        };
+        let again = retry.is_some();
+        Some((step, if again { Self::Retried } else { Self::Failed }))
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Reused => "reused",
+            Self::Failed => "failed",
+            Self::Retried => "failed, to be tried again",
+        }
+    }
+}
+
 /// Which ends of tasks were not told.
 #[derive(Debug, Default)]
 pub(super) struct Rate {
     /// The beginning of the present stretch.
     began: Option<Instant>,
-    /// How many were told beyond those that the time was good for.
-    told: u64,
-    /// By step: how many were done, and how many took over what others had left.
-    held: BTreeMap<StepName, (i64, i64)>,
+    /// How many ends with success, and how many without, were told beyond those that the time was good for: neither
+    /// hides the other.
+    told: [u64; 2],
+    /// How many were not, by step and how they ended.
+    held: BTreeMap<(StepName, End), i64>,
 }
 
 impl Rate {
@@ -35,7 +68,7 @@ impl Rate {
         if is_over || ends {
             before = self.held();
         }
-        let Event::Done { step, reused, .. } = event else {
+        let Some((step, end)) = End::of(event) else {
             return (before, true);
         };
         if is_over {
@@ -43,14 +76,14 @@ impl Rate {
             let good = since
                 .map_or(0, |since| since.as_secs())
                 .saturating_mul(EACH);
-            self.told = self.told.saturating_sub(good);
+            self.told = self.told.map(|told| told.saturating_sub(good));
         }
-        if self.told < MOST {
-            self.told += 1;
+        let told = &mut self.told[usize::from(end >= End::Failed)];
+        if *told < MOST {
+            *told += 1;
             return (before, true);
         }
-        let (done, taken) = self.held.entry((*step).clone()).or_default();
-        *if reused.is_some() { taken } else { done } += 1;
+        *self.held.entry((step.clone(), end)).or_default() += 1;
         (before, false)
     }
 
@@ -60,14 +93,10 @@ impl Rate {
         if held.is_empty() {
             return String::new();
         }
-        let mut words = Vec::new();
-        for (step, (done, reused)) in held {
-            let counts = [(done, "done"), (reused, "reused")];
-            for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {
-                words.push(format!("{step} {} {what}", grouped(count)));
-            }
-        }
-        format!("and more: {}\n", words.join(", "))
+        let words = held
+            .into_iter()
+            .map(|((step, end), count)| format!("{step} {} {}", grouped(count), end.words()));
+        format!("and more: {}\n", words.collect::<Vec<_>>().join(", "))
     }
 }
 
@@ -117,6 +146,21 @@ mod tests {
             );
         }
         rate.next(&done(&merge, Some(TaskId(7))), at(600));
+        let failed = |retry| Event::Failed {
+            task: TaskId(1),
+            step: &merge,
+            key: None,
+            error: "no",
+            span,
+            node: None,
+            retry,
+        };
+        for _ in 0..100 {
+            assert!(rate.next(&failed(None), at(600)).1, "they count apart");
+        }
+        for retry in [None, None, Some(Duration::ZERO)] {
+            assert!(!rate.next(&failed(retry), at(600)).1);
+        }
         // Others are told at once.
         assert_eq!(
             rate.next(&Event::Warning("x"), at(700)),
@@ -125,7 +169,10 @@ mod tests {
         let (before, is_told) = rate.next(&done(&work, None), at(1000));
         assert_eq!(
             before,
-            format!("and more: merge 1 reused, work {} done\n", grouped(1200))
+            format!(
+                "and more: merge 1 reused, merge 2 failed, merge 1 failed, to be tried again, work {} done\n",
+                grouped(1200)
+            )
         );
         assert!(is_told);
         for _ in 0..9 {

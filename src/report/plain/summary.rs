@@ -180,7 +180,7 @@ pub(in crate::report) fn summary(summary: &Summary) -> String {
     if summary.failed > shown {
         let _ = writeln!(
             text,
-            "and {}",
+            "and {}: `task-pipeline tasks -state failed` lists them",
             marked(
                 Mark::Bad,
                 &format!("{} more failed", summary.failed - shown)
