@@ -286,6 +286,10 @@ fn no_subcommand(
     if word == "run" {
         return Failure::usage("`run` is there twice").hint("leave one of them out");
     }
+    if word.is_empty() {
+        return Failure::usage("an empty word is no subcommand")
+            .hint("leave it out; if it is a variable in quotes, that has no value");
+    }
     let failure = Failure::usage(format!("there is no subcommand `{shown}`"));
     if is_manifest(word) {
         return failure.hint(format!(

@@ -74,7 +74,12 @@ pub(super) fn told(error: &clap::Error, call: &Call) -> Failure {
     let argument = of(ContextKind::InvalidArg);
     let name = argument.split(' ').next().unwrap_or_default();
     let value = quoted(text(ContextKind::InvalidValue).unwrap_or_default());
-    let help = format!("`{command} -help`");
+    let run = if call.typed.iter().any(|word| word == "--run") {
+        " run"
+    } else {
+        ""
+    };
+    let help = format!("`{command}{run} -help`");
     #[allow(clippy::wildcard_enum_match_arm)] // Another's.
     match error.kind() {
         ErrorKind::MissingRequiredArgument => missing(error, call),
@@ -87,7 +92,10 @@ pub(super) fn told(error: &clap::Error, call: &Call) -> Failure {
             let words = match others.as_slice() {
                 [] => format!("{name} is there twice"),
                 [one] if *one == name => format!("{name} is there twice"),
-                others => format!("{name} does not go with {}", others.join(" and ")),
+                others => {
+                    let others = others.join(" and ").replace('|', " or ");
+                    format!("{name} does not go with {others}")
+                }
             };
             Failure::usage(words).hint("leave one of them out")
         }
@@ -153,7 +161,8 @@ fn missing(error: &clap::Error, call: &Call) -> Failure {
     let command = &call.name;
     if missing.iter().all(|one| !one.starts_with('-')) {
         let words = missing.join(" and ").replace('|', " or ");
-        let mut ways = vec![command.clone()];
+        let typed = again(&call.typed);
+        let mut ways = vec![format!("{command} {typed}").trim_end().to_owned()];
         for one in &missing {
             let forms = one.split('|');
             ways = ways

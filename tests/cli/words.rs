@@ -195,6 +195,13 @@ const WRONG: &[(&str, &str)] = &[
     ("log count’", "type count"),
     ("run=yes", "there is no subcommand"),
     ("-run=yes", "-run takes no value, and `yes` is one"),
+    ("log -step a 3", "-step does not go with TASK or STEP"),
+    ("log -stdout", "type `task-pipeline log -stdout TASK` or"),
+    ("cache-key a", "type `task-pipeline cache-key a FILE`"),
+    (
+        "run -grace 0",
+        "hint: `task-pipeline run -help` explains -grace",
+    ),
     ("run -n -watch", "-dry-run does not go with -watch"),
     ("-watch -n", "-watch does not go with -dry-run"),
     ("run -json", "-log-format json tells in JSON"),

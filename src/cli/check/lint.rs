@@ -22,8 +22,8 @@ use crate::text::amount::count;
 pub(super) fn all(source: &Source, places: &Places) -> Vec<Diagnostic> {
     let mut found = unseen(source, places, &|_| true, &|_| true);
     found.extend(syntax::of(source));
-    found.extend(shells::of(source));
-    found.extend(unfilled::of(source));
+    found.extend(shells::of(source, &|_| true));
+    found.extend(unfilled::of(source, &|_| true));
     found.extend(reach::of(source));
     found.extend(reach::broken(source));
     found.extend(again::of(source));
@@ -132,7 +132,7 @@ pub(super) fn failure(source: &Source, found: &[Diagnostic]) -> Option<Failure> 
 /// Warnings that a run tells; more are a number.
 const TOLD: usize = 20;
 
-/// Tells of rings without an end, and what steps depend on unseen: variables those that were registered just now; files, which may
+/// Tells of rings without an end, of shells and folders that have nothing for their step, and what steps depend on unseen: variables those that were registered just now; files, which may
 /// have come since, all steps where something runs.
 pub(in super::super) fn tell(
     source: &Source,
@@ -145,6 +145,8 @@ pub(in super::super) fn tell(
     let mut found = unseen(source, places, &is_new, &|step| runs || is_new(step));
     if !registered.is_empty() {
         found.extend(again::of(source));
+        found.extend(shells::of(source, &is_new));
+        found.extend(unfilled::of(source, &is_new));
     }
     for one in found.iter().take(TOLD) {
         let at = one.span.as_ref().map_or(0, |span| span.start);

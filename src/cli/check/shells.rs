@@ -41,11 +41,12 @@ const OF_FILES: &[(&[&str], &[&str], &str)] = &[
     (&["php"], &["r"], "[\"PROGRAM\", \"-r\"]"),
 ];
 
-/// One warning per step whose `shell` cannot be meant so.
-pub(super) fn of(source: &Source) -> Vec<Diagnostic> {
+/// One warning per step, of those that are asked for, whose `shell` cannot be meant so.
+pub(super) fn of(source: &Source, asked: &dyn Fn(&Step) -> bool) -> Vec<Diagnostic> {
     let on_path = |program: &str| which::which(program).is_ok();
     let steps = source.manifest.steps.iter().zip(&source.manifest.places);
     steps
+        .filter(|(step, _)| asked(step))
         .filter_map(|(step, places)| wrong(step, places, &on_path))
         .collect()
 }

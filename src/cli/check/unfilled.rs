@@ -1,7 +1,7 @@
 //! Variables that the program gives, and that have nothing for this step.
 
-use crate::manifest::Manifest;
 use crate::manifest::diagnostic::Diagnostic;
+use crate::manifest::{Manifest, Step};
 use crate::prepare::Source;
 use crate::script::survey;
 use crate::text::quoted;
@@ -9,7 +9,7 @@ use crate::text::quoted;
 use super::variables;
 
 /// One warning per step that looks for files where none can be: in `INPUT_DIR` of a step that works on single files.
-pub(super) fn of(source: &Source) -> Vec<Diagnostic> {
+pub(super) fn of(source: &Source, asked: &dyn Fn(&Step) -> bool) -> Vec<Diagnostic> {
     let manifest = &source.manifest;
     if may_get_several(manifest) {
         return Vec::new();
@@ -17,7 +17,7 @@ pub(super) fn of(source: &Source) -> Vec<Diagnostic> {
     let steps = manifest.steps.iter().zip(&manifest.places);
     steps
         .filter_map(|(step, places)| {
-            if step.gather.is_some() || !survey::is_shell(survey::started(&step.shell)) {
+            if !asked(step) || step.gather.is_some() || !survey::is_shell(survey::started(&step.shell)) {
                 return None;
             }
             let found = survey::of(&step.script);
@@ -54,7 +54,7 @@ mod tests {
         );
         std::fs::write(&path, text).unwrap();
         let source = Source::load(Path::new(&path)).unwrap();
-        super::of(&source).len()
+        super::of(&source, &|_| true).len()
     }
 
     #[test]

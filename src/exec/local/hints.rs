@@ -33,6 +33,14 @@ pub(super) fn of(status: ExitStatus, words: &str, instead: bool) -> Option<Strin
             Some(program) if BASH.contains(&program) => format!(
                 "\nhint: `{program}` is of bash: `shell = [\"bash\", \"-euo\", \"pipefail\", \"-c\"]` in the step has bash read the script"
             ),
+            Some(program)
+                if words.contains("No such file or directory")
+                    && program.contains([' ', '$', '>', '|', ';']) =>
+            {
+                "\nhint: the shell took the script for the name of a file: the step's `shell` has to end in \"-c\", as in \
+                 [\"bash\", \"-euo\", \"pipefail\", \"-c\"]"
+                    .to_owned()
+            }
             Some(program) => {
                 format!("\nhint: {program:?} is no program that the script finds: {how}")
             }
@@ -97,6 +105,14 @@ mod tests {
             of_bash
                 .contains("`[[` is of bash: `shell = [\"bash\", \"-euo\", \"pipefail\", \"-c\"]`")
         );
+        let file = "bash: cat \"$INPUT_FILE\" > x: No such file or directory";
+        let of_file = of(ended(127), file, false).unwrap();
+        assert!(
+            of_file.contains("took the script for the name of a file"),
+            "{of_file}"
+        );
+        let link = of(ended(127), "sh: ./run.sh: No such file or directory", false).unwrap();
+        assert!(link.contains("\"./run.sh\" is no program"), "{link}");
         assert!(of(ended(126), "", false).is_some());
         assert_eq!(of(ended(1), "sh: 1: jqq: not found", false), None);
         assert_eq!(of(ExitStatus::from_raw(9), "", false), None);

@@ -119,6 +119,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("-migrate-tainted -sample 0", "`0` is no whole number from 1 to 1000000", "-help` explains -sample N"),
     ("-migrate-tainted -accept nothing", "there is no step `nothing` in workflow.toml", "hint: its steps are"),
     ("-accept next", "-migrate-tainted is missing", "hint: type `task-pipeline -migrate-tainted -accept next`"),
+    ("", "an empty word is no subcommand", "hint: leave it out"),
     ("-", "there is no subcommand `-`", "`task-pipeline help` lists"),
 ];
 
