@@ -30,16 +30,12 @@ rec {
       "${pkgs.writeText "task-pipeline-${name}-params.json" (builtins.toJSON given)}"
     ];
 
-  # The call that removes what is not to be kept; null where nothing of that is asked for.
-  gcScript =
-    package: folder: cfg: workDir:
+  # The arguments of the calls that remove what is not to be kept; null where one is not asked for.
+  # `db` and `manifest`: those of the machine, or others to check the rest with.
+  gcArguments =
+    cfg:
+    { db, manifest }:
     let
-      call = words: lib.escapeShellArgs ([ (lib.getExe package) ] ++ words);
-      db = [
-        "-db"
-        (toString cfg.db)
-      ];
-      manifest = if folder == null then toString cfg.manifest else "${workDir}/workflow.toml";
       given =
         option: value:
         lib.optionals (value != null) [
@@ -50,29 +46,52 @@ rec {
         given "-keep-runsets" cfg.gc.keepRunsets
         ++ given "-older-than" cfg.gc.olderThan
         ++ given "-max-size" cfg.gc.maxSize;
+      inDb = [
+        "-db"
+        db
+      ];
     in
-    if options == [ ] && cfg.evict.maxSize == null && cfg.gc.schedule == null then
+    {
+      gc = if options == [ ] && cfg.gc.schedule == null then null else inDb ++ [ "gc" ] ++ options;
+      evict =
+        if cfg.evict.maxSize == null then
+          null
+        else
+          [
+            "-manifest"
+            manifest
+          ]
+          ++ inDb
+          ++ workdir cfg
+          ++ [ "evict" ]
+          ++ given "-max-size" cfg.evict.maxSize;
+    };
+
+  # The call that removes what is not to be kept; null where nothing of that is asked for.
+  gcScript =
+    package: folder: cfg: workDir:
+    let
+      call = words: lib.escapeShellArgs ([ (lib.getExe package) ] ++ words);
+      manifest = if folder == null then toString cfg.manifest else "${workDir}/workflow.toml";
+      inherit
+        (gcArguments cfg {
+          db = toString cfg.db;
+          inherit manifest;
+        })
+        gc
+        evict
+        ;
+    in
+    if gc == null && evict == null then
       null
     else
       pkgs.writeShellScript "task-pipeline-gc" ''
         set -e
-        ${lib.optionalString (options != [ ] || cfg.gc.schedule != null) (call (db ++ [ "gc" ] ++ options))}
-        ${lib.optionalString (cfg.evict.maxSize != null) ''
+        ${lib.optionalString (gc != null) (call gc)}
+        ${lib.optionalString (evict != null) ''
           # What can be made again is known by the manifest of the last run.
           if [ -e ${lib.escapeShellArg manifest} ]; then
-            ${call (
-              [
-                "-manifest"
-                manifest
-              ]
-              ++ db
-              ++ workdir cfg
-              ++ [
-                "evict"
-                "-max-size"
-                cfg.evict.maxSize
-              ]
-            )}
+            ${call evict}
           fi
         ''}
       '';
@@ -256,6 +275,25 @@ rec {
         lib.optionalString (cfg.schedule != null) (schedule "schedule" cfg.schedule)
         + lib.optionalString (cfg.gc.schedule != null) (schedule "gc.schedule" cfg.gc.schedule)
       );
+      # Nothing of the machine that builds is to go: there is no such db.
+      removing = gcArguments cfg {
+        db = "missing/db";
+        manifest = "missing/workflow.toml";
+      };
+      # What such a unit is refused each night nobody sees.
+      amounts =
+        what: words:
+        lib.optionalString (words != null) ''
+          said=$(cd "$NIX_BUILD_TOP" && task-pipeline ${lib.escapeShellArgs words} 2>&1) || true
+          case $said in
+            *"there is no db at"* | *"cannot read the manifest"*) ;;
+            *)
+              echo "${where}: task-pipeline refuses what \`${what}\` says" >&2
+              printf '%s\n' "$said" >&2
+              exit 1
+              ;;
+          esac
+        '';
     in
     pkgs.runCommand "task-pipeline-${name}-checked"
       {
@@ -263,6 +301,8 @@ rec {
       }
       ''
         ${schedules}
+        ${amounts "gc" removing.gc}
+        ${amounts "evict" removing.evict}
         # Usage comes before the manifest, which is missing here.
         said=$(task-pipeline -manifest "$NIX_BUILD_TOP/missing/workflow.toml" ${lib.escapeShellArgs arguments} 2>&1) || true
         case $said in

@@ -95,6 +95,42 @@ fn arguments_are_checked() {
     }
 }
 
+/// Each night it would be refused, and the disk fills: the run's unit takes no notice of that, and a unit of its
+/// own would be started again for ever.
+#[test]
+fn what_is_to_be_kept_is_checked() {
+    let Some(world) = world() else { return };
+    for (name, wrong, what, says) in [
+        (
+            "size",
+            r#"gc.maxSize = "lots";"#,
+            "`gc`",
+            "`lots` is no size",
+        ),
+        (
+            "age",
+            r#"gc = { olderThan = "ages"; schedule = "weekly"; };"#,
+            "`gc`",
+            "is not a length of time",
+        ),
+        (
+            "evict",
+            r#"evict.maxSize = "lots";"#,
+            "`evict`",
+            "`lots` is no size",
+        ),
+    ] {
+        let at =
+            format!("services.task-pipeline.pipelines.p: task-pipeline refuses what {what} says");
+        refused(
+            world,
+            &format!("kept-{name}"),
+            &machine("p", &format!("{GOOD} {wrong}"), ""),
+            &[&at, says],
+        );
+    }
+}
+
 #[test]
 fn credentials_can_be_encrypted_and_failures_told() {
     let Some(world) = world() else { return };
