@@ -32,12 +32,16 @@ impl Leaves {
     pub(super) fn of(places: &Places, actions: &Actions, source: &Source) -> Result<Self, Failure> {
         let junit = actions.junit.as_deref().filter(|_| !actions.dry_run);
         let junit = junit.map(|path| file(places, path));
+        let results = if actions.run {
+            place(places, actions.publish.as_deref(), source)?.filter(|_| !actions.dry_run)
+        } else {
+            None
+        };
+        if let Some(place) = &results {
+            publish::check_rights(&place.folder).map_err(|error| place.failure(error))?;
+        }
         Ok(Self {
-            results: if actions.run {
-                place(places, actions.publish.as_deref(), source)?.filter(|_| !actions.dry_run)
-            } else {
-                None
-            },
+            results,
             junit: junit.transpose()?,
             here: std::env::current_dir().unwrap_or_default(),
         })

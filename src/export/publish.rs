@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use index::{Index, Put};
+use rustix::fs::Access;
 use stand::Found;
 
 pub(crate) use index::INDEX;
@@ -179,6 +180,18 @@ pub(crate) fn check(target: &Target) -> Result<(), Error> {
         return Ok(());
     }
     index(target).map(drop)
+}
+
+/// Fails if the folder cannot be made or nothing can be put into it, as far as its rights tell.
+pub(crate) fn check_rights(folder: &Path) -> Result<(), Error> {
+    let mut above = folder.ancestors();
+    let there = above.find(|above| above.symlink_metadata().is_ok());
+    let there = there.unwrap_or(folder);
+    if !there.is_dir() {
+        return Err(Error::NotAFolder(there.to_owned()));
+    }
+    rustix::fs::access(there, Access::WRITE_OK | Access::EXEC_OK)
+        .map_err(|error| io_error("write to", there)(error.into()))
 }
 
 /// Whether results of the same pipeline stand in that folder.

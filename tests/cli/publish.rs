@@ -169,6 +169,22 @@ fn a_part_and_another_runset_publish_nothing() {
 }
 
 #[test]
+fn results_that_cannot_be_written_are_refused_before_anything_runs() {
+    let test = Test::with(&manifest(BYTES));
+    test.run(["-run", "-publish", "workflow.toml/x"])
+        .exits(2)
+        .says("workflow.toml is not a folder");
+    let script = "mkdir fixed && mount -t tmpfs -o ro none fixed || exit 99\n\
+        $PROGRAM -run -publish fixed/below/results";
+    let Some(ran) = crate::privileges::with_mounts(&test, script) else {
+        return;
+    };
+    ran.exits(2)
+        .says("fixed: Read-only file system")
+        .never_says("done");
+}
+
+#[test]
 fn another_folder_says_once_where_the_results_of_earlier_runs_are() {
     let test = Test::with(&manifest(BYTES));
     test.runs().never_says("results of earlier runs stay");

@@ -41,6 +41,11 @@ pub(super) fn of(status: ExitStatus, words: &str, instead: bool) -> Option<Strin
                  [\"bash\", \"-euo\", \"pipefail\", \"-c\"]"
                     .to_owned()
             }
+            // The shell says so, too, of a program that begins with `#!` and a program that is not there.
+            Some(path) if path.contains('/') => format!(
+                "\nhint: there is no file {path:?}, or its first line names a program that is not there: scripts start in the \
+                 manifest's folder"
+            ),
             Some(program) => {
                 format!("\nhint: {program:?} is no program that the script finds: {how}")
             }
@@ -69,7 +74,9 @@ fn missing(words: &str) -> Option<&str> {
             Some(before) => before.rsplit(": ").next(),
             None => line.split_once("ommand not found: ").map(|(_, name)| name),
         };
-        name.map(str::trim).filter(|name| !name.is_empty())
+        let quotes = ['\'', '"', '`', '‘', '’'];
+        name.map(|name| name.trim().trim_matches(quotes))
+            .filter(|name| !name.is_empty())
     })
 }
 
@@ -90,7 +97,9 @@ mod tests {
             ),
             ("zsh:1: command not found: jqq", Some("jqq")),
             ("fish: Unknown command: jqq", None),
-            ("env: 'jqq': No such file or directory", Some("'jqq'")),
+            ("env: 'jqq': No such file or directory", Some("jqq")),
+            ("env: ‘jqq’: No such file or directory", Some("jqq")),
+            ("sh: 1: ./local.sh: not found", Some("./local.sh")),
             ("", None),
         ] {
             assert_eq!(missing(words), program, "{words}");
@@ -112,7 +121,9 @@ mod tests {
             "{of_file}"
         );
         let link = of(ended(127), "sh: ./run.sh: No such file or directory", false).unwrap();
-        assert!(link.contains("\"./run.sh\" is no program"), "{link}");
+        assert!(link.contains("there is no file \"./run.sh\""), "{link}");
+        let of_path = of(ended(127), "sh: 1: ./local.sh: not found", false).unwrap();
+        assert!(of_path.contains("no file \"./local.sh\"") && !of_path.contains("packages"));
         assert!(of(ended(126), "", false).is_some());
         assert_eq!(of(ended(1), "sh: 1: jqq: not found", false), None);
         assert_eq!(of(ExitStatus::from_raw(9), "", false), None);
