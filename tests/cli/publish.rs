@@ -171,9 +171,10 @@ fn a_part_and_another_runset_publish_nothing() {
 #[test]
 fn results_that_cannot_be_written_are_refused_before_anything_runs() {
     let test = Test::with(&manifest(BYTES));
-    test.run(["-run", "-publish", "workflow.toml/x"])
+    test.write("file", "");
+    test.run(["-run", "-publish", "file/x"])
         .exits(2)
-        .says("workflow.toml is not a folder");
+        .says("file is not a folder");
     let script = "mkdir fixed && mount -t tmpfs -o ro none fixed || exit 99\n\
         $PROGRAM -run -publish fixed/below/results";
     let Some(ran) = crate::privileges::with_mounts(&test, script) else {
