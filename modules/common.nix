@@ -257,8 +257,10 @@ rec {
         '';
 
   # A file that is there when systemd and the program have taken schedules and arguments.
+  # folder: with the manifest that the arguments are for, or null where only the machine has it
+  # arguments: of the run, with further ones behind `-run`
   checked =
-    package: option: name: cfg: arguments:
+    package: option: folder: name: cfg: arguments:
     let
       where = "${option}.${name}";
       schedule = what: value: ''
@@ -303,23 +305,37 @@ rec {
         ${schedules}
         ${amounts "gc" removing.gc}
         ${amounts "evict" removing.evict}
-        # Usage comes before the manifest, which is missing here.
-        said=$(task-pipeline -manifest "$NIX_BUILD_TOP/missing/workflow.toml" ${lib.escapeShellArgs arguments} 2>&1) || true
-        case $said in
-          *"cannot read the manifest"*) ;;
-          *)
-            echo ${
-              lib.escapeShellArg (
-                "${where}: task-pipeline refuses its arguments"
-                + lib.optionalString (
-                  cfg.extraArgs != [ ]
-                ) "; those of `extraArgs` are: ${lib.concatStringsSep " " cfg.extraArgs}"
-              )
-            } >&2
-            printf '%s\n' "$said" >&2
-            exit 1
-            ;;
-        esac
+        cd "$NIX_BUILD_TOP"
+        ${
+          if folder == null then
+            ''
+              # Usage comes before the manifest, which is missing here.
+              said=$(task-pipeline -manifest missing/workflow.toml ${lib.escapeShellArgs (arguments [ ])} 2>&1) || true
+              case $said in
+                *"cannot read the manifest"*) said= ;;
+              esac
+            ''
+          else
+            ''
+              if said=$(task-pipeline -manifest ${folder}/workflow.toml ${
+                lib.escapeShellArgs (arguments [ "-check-options" ])
+              } 2>&1); then
+                said=
+              fi
+            ''
+        }
+        if [ -n "$said" ]; then
+          echo ${
+            lib.escapeShellArg (
+              "${where}: task-pipeline refuses its arguments"
+              + lib.optionalString (
+                cfg.extraArgs != [ ]
+              ) "; those of `extraArgs` are: ${lib.concatStringsSep " " cfg.extraArgs}"
+            )
+          } >&2
+          printf '%s\n' "$said" >&2
+          exit 1
+        fi
         touch $out
       '';
 
@@ -335,36 +351,39 @@ rec {
           "-${name}"
           (toString value)
         ];
-      arguments = [
-        "-db"
-        (toString cfg.db)
-        "-grace"
-        "${toString cfg.grace}s"
-      ]
-      ++ workdir cfg
-      ++ [ "-run" ]
-      ++ lib.optional cfg.fresh "-fresh"
-      ++ lib.optional cfg.migrateTainted "-migrate-tainted"
-      ++ lib.optional cfg.locked "-locked"
-      ++ given "executor" cfg.executor
-      ++ lib.optionals (cfg.parallel != null) [
-        "-parallel"
-        (toString cfg.parallel)
-      ]
-      ++ given "cpus" cfg.cpus
-      ++ given "memory" cfg.memory
-      ++ given "gpus" cfg.gpus
-      ++ lib.concatLists (
-        lib.mapAttrsToList (limit: most: [
-          "-limit"
-          "${limit}=${toString most}"
-        ]) cfg.limits
-      )
-      ++ params name cfg
-      ++ cfg.extraArgs;
+      arguments =
+        more:
+        [
+          "-db"
+          (toString cfg.db)
+          "-grace"
+          "${toString cfg.grace}s"
+        ]
+        ++ workdir cfg
+        ++ [ "-run" ]
+        ++ more
+        ++ lib.optional cfg.fresh "-fresh"
+        ++ lib.optional cfg.migrateTainted "-migrate-tainted"
+        ++ lib.optional cfg.locked "-locked"
+        ++ given "executor" cfg.executor
+        ++ lib.optionals (cfg.parallel != null) [
+          "-parallel"
+          (toString cfg.parallel)
+        ]
+        ++ given "cpus" cfg.cpus
+        ++ given "memory" cfg.memory
+        ++ given "gpus" cfg.gpus
+        ++ lib.concatLists (
+          lib.mapAttrsToList (limit: most: [
+            "-limit"
+            "${limit}=${toString most}"
+          ]) cfg.limits
+        )
+        ++ params name cfg
+        ++ cfg.extraArgs;
     in
     pkgs.writeShellScript "task-pipeline-run" ''
-      # Checked: ${checked package option name cfg arguments}
+      # Checked: ${checked package option folder name cfg arguments}
       set -e
       ${
         lib.optionalString (folder != null) ''
@@ -391,7 +410,7 @@ rec {
             "-manifest"
             manifest
           ]
-          ++ arguments
+          ++ arguments [ ]
         )
       }
     '';

@@ -10,6 +10,7 @@ mod call;
 mod cat;
 mod caveats;
 mod check;
+mod check_options;
 mod columns;
 mod complete;
 mod copied;
@@ -113,6 +114,7 @@ fn answer() -> ExitCode {
             .report(json);
     }
     let done = match &arguments.command {
+        None if arguments.actions.check_options => check_options::main(&arguments),
         None if arguments.actions.watch => watch::main(&arguments, &words),
         None => run::main(&arguments),
         Some(Subcommand::Check(options)) => {

@@ -181,6 +181,24 @@ pub(super) fn one(name: &str, db: &Path, manifest: &Manifest) -> Result<(Crew, P
     Ok((crew(&wanted, &mut pilots)?, pilots))
 }
 
+/// The steps whose tasks this machine carries out: those of which neither the option nor the manifest says otherwise.
+pub(super) fn steps_here<'m>(
+    option: Option<&str>,
+    manifest: &'m Manifest,
+) -> Result<Vec<&'m Step>, Failure> {
+    let for_all = option.map(|text| of_option(text, manifest)).transpose()?;
+    let is_here = |step: &&Step| {
+        for_all.as_ref().map_or_else(
+            || {
+                let name = step.executor.as_deref();
+                name.is_none_or(|name| !manifest.executors.contains_key(name))
+            },
+            Option::is_none,
+        )
+    };
+    Ok(manifest.steps.iter().filter(is_here).collect())
+}
+
 fn of_option(text: &str, manifest: &Manifest) -> Result<Option<Use>, Failure> {
     let wrong = |error: String| Failure::usage(format!("-executor {}: {error}", visible(text)));
     let forms = format!("one of {FORMS}");

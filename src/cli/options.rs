@@ -50,6 +50,9 @@ pub(super) struct Actions {
     /// With -run: say what would run, what would be reused, and why; change nothing
     #[arg(short = 'n', long, requires = "run")]
     pub dry_run: bool,
+    /// With -run: say whether these options fit the manifest; run nothing, and look at nothing else
+    #[arg(long, requires = "run")]
+    pub check_options: bool,
     /// With -run: run again whenever the manifest, an input or a file that a step uses changes, until Ctrl-C
     #[arg(long, requires = "run", conflicts_with = "dry_run")]
     pub watch: bool,

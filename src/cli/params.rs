@@ -96,6 +96,16 @@ pub(super) fn given(
     Ok(given)
 }
 
+/// Fails where the options give what the manifest does not declare, or a value that is none. A file that is not there
+/// may be where the run is.
+pub(super) fn check_given(options: &ParamOptions, manifest: &Manifest) -> Result<(), Failure> {
+    if let Some(path) = options.params.as_deref().filter(|path| path.exists()) {
+        of_file(&manifest.params, path)?;
+    }
+    of_options(&manifest.params, &options.param)?;
+    Ok(())
+}
+
 /// The values that they have in the runsets that a run is about; in all of them the same.
 pub(super) fn of_runsets(
     source: &Source,

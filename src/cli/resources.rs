@@ -39,6 +39,25 @@ pub(super) fn supply(options: &ResourceOptions, manifest: &Manifest) -> Result<S
     })
 }
 
+/// Fails where options name limits or GPUs that are none, or give less than a task of these steps takes. What no option
+/// says is a matter of the machine, and is taken for enough.
+pub(super) fn check_given(
+    options: &ResourceOptions,
+    manifest: &Manifest,
+    steps: Vec<&Step>,
+) -> Result<(), Failure> {
+    let mut limits = manifest.limits.clone();
+    limits.extend(given_limits(&options.limit, &manifest.limits)?);
+    let gpus = options.gpus.as_deref().map(given_gpus).transpose()?;
+    let supply = Supply {
+        cpus: options.cpus.unwrap_or(u32::MAX),
+        memory: options.memory,
+        gpus: gpus.unwrap_or_else(|| numbered(MANY)),
+        limits,
+    };
+    check_all(&supply, steps.into_iter())
+}
+
 /// What a run without options has.
 pub(super) fn of_machine(manifest: &Manifest) -> Result<Supply, Failure> {
     let supply = supply(&ResourceOptions::default(), manifest)?;

@@ -226,25 +226,14 @@ fn tell_unseen(
 
 /// The manifest, fit for what is asked, and what there is for its tasks.
 fn source(arguments: &Arguments) -> Result<(Source, Supply, Option<Pilots>, Settings), Failure> {
-    check_usage(&arguments.actions)?;
-    let mut source = Source::load(&arguments.places.manifest()?)?;
-    if let Some(folder) = &arguments.places.workdir {
-        source.folder = working_folder(folder)?;
-    }
+    let mut source = asked(arguments)?;
     let actions = &arguments.actions;
-    for name in actions
-        .start
-        .iter()
-        .chain(&actions.accept)
-        .chain(actions.part.steps())
-    {
-        known_step(&source, name)?;
-    }
-    actions.part.check(&source)?;
     let mut pilots = None;
     if actions.run && !actions.dry_run {
         let executor = actions.executor.as_deref();
         pilots = Some(executor::give(executor, &arguments.places.db, &mut source)?);
+    } else {
+        executor::steps_here(actions.executor.as_deref(), &source.manifest)?;
     }
     let has = resources::supply(&arguments.resources, &source.manifest)?;
     if actions.run || actions.sample.is_some() {
@@ -263,6 +252,26 @@ fn source(arguments: &Arguments) -> Result<(Source, Supply, Option<Pilots>, Sett
         Settings::default()
     };
     Ok((source, has, pilots, cache))
+}
+
+/// The manifest, which has all that the options name of its steps and inputs.
+pub(super) fn asked(arguments: &Arguments) -> Result<Source, Failure> {
+    check_usage(&arguments.actions)?;
+    let mut source = Source::load(&arguments.places.manifest()?)?;
+    if let Some(folder) = &arguments.places.workdir {
+        source.folder = working_folder(folder)?;
+    }
+    let actions = &arguments.actions;
+    for name in actions
+        .start
+        .iter()
+        .chain(&actions.accept)
+        .chain(actions.part.steps())
+    {
+        known_step(&source, name)?;
+    }
+    actions.part.check(&source)?;
+    Ok(source)
 }
 
 /// Begins the trace that is asked for, if one is.

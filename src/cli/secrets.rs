@@ -32,13 +32,7 @@ pub(super) fn give(options: &SecretOptions, source: &mut Source) -> Result<(), F
     let mut seen = BTreeSet::new();
     for word in &options.secret {
         let (name, from) = parse(word)?;
-        if !names.contains(name.as_str()) {
-            return Err(unknown(&name, &names));
-        }
-        if !seen.insert(name.clone()) {
-            let message = format!("secret {} is given twice with -secret", quoted(&name));
-            return Err(Failure::usage(message).hint("leave one of them out"));
-        }
+        check_name(&name, &names, &mut seen)?;
         let bytes = match &from {
             Origin::File(path) => read(path).map_err(|error| unread(&name, path, &error))?,
             Origin::Variable(variable) => {
@@ -79,6 +73,31 @@ pub(super) fn give(options: &SecretOptions, source: &mut Source) -> Result<(), F
         }
     }
     source.secrets = secrets;
+    Ok(())
+}
+
+/// Fails where the options give a secret that no step lists; reads none.
+pub(super) fn check_given(options: &SecretOptions, manifest: &Manifest) -> Result<(), Failure> {
+    let names = names(manifest);
+    let mut seen = BTreeSet::new();
+    for word in &options.secret {
+        check_name(&parse(word)?.0, &names, &mut seen)?;
+    }
+    Ok(())
+}
+
+fn check_name(
+    name: &str,
+    names: &BTreeSet<&str>,
+    seen: &mut BTreeSet<String>,
+) -> Result<(), Failure> {
+    if !names.contains(name) {
+        return Err(unknown(name, names));
+    }
+    if !seen.insert(name.to_owned()) {
+        let message = format!("secret {} is given twice with -secret", quoted(name));
+        return Err(Failure::usage(message).hint("leave one of them out"));
+    }
     Ok(())
 }
 

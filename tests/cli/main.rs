@@ -11,6 +11,7 @@ mod action;
 mod age;
 mod cache;
 #[cfg(target_os = "linux")]
+mod check_options;
 mod checkpoint;
 mod completions;
 mod early;

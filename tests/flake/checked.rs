@@ -95,6 +95,59 @@ fn arguments_are_checked() {
     }
 }
 
+/// By the manifest that is built, whichever way it is given; what only the machine of the run has is no matter.
+#[test]
+fn arguments_fit_the_manifest() {
+    let Some(world) = world() else { return };
+    let folder = world.folder("fit-manifest");
+    let text = "[limits]\ndb = 1\n[[step]]\nname = \"only\"\nstart = true\ngpus = 3\nuses = { db = 1 }\nscript = \":\"\n";
+    fs::write(folder.join("workflow.toml"), text).unwrap();
+    let manifest = format!("manifest = {}/workflow.toml;", folder.display());
+    for (name, manifest, wrong, says) in [
+        ("limit", GOOD, "limits.db = 2;", "there is no limit `db`"),
+        (
+            "limit-file",
+            &manifest,
+            "limits.dc = 2;",
+            "did you mean `db`?",
+        ),
+        (
+            "executor",
+            GOOD,
+            r#"executor = "nowhere";"#,
+            "there is no such executor",
+        ),
+        (
+            "start",
+            GOOD,
+            r#"extraArgs = [ "-start" "nosuch" ];"#,
+            "there is no step `nosuch`",
+        ),
+        (
+            "only",
+            &manifest,
+            r#"extraArgs = [ "-only" "nosuch" ];"#,
+            "there is no step `nosuch`",
+        ),
+        (
+            "param",
+            GOOD,
+            r#"extraArgs = [ "-param" "nosuch=3" ];"#,
+            "there is no parameter `nosuch`",
+        ),
+    ] {
+        let at = "services.task-pipeline.pipelines.p: task-pipeline refuses its arguments";
+        refused(
+            world,
+            &format!("fit-{name}"),
+            &machine("p", &format!("{manifest} {wrong}"), ""),
+            &[at, says],
+        );
+    }
+    let right = r#"limits.db = 2; locked = true; extraArgs = [ "-only" "only" ];"#;
+    unit(world, "fit", &format!("{manifest} {right}"));
+}
+
 /// Each night it would be refused, and the disk fills: the run's unit takes no notice of that, and a unit of its
 /// own would be started again for ever.
 #[test]
