@@ -316,7 +316,7 @@ fn one_log(log: &Log, task: i64) -> Markup {
         }
         @match &log.tail {
             Ok(text) => {
-                pre tabindex="0" role="region" aria-label=(log.stream) { (plain(text).trim_end()) }
+                pre tabindex="0" role="region" aria-label={ (log.stream) " of task " (task) } { (plain(text).trim_end()) }
             }
             Err(error) => { p.note { (error) } }
         }

@@ -147,12 +147,15 @@ fn whoever_cannot_see_or_point_can_use_the_page() {
     let axe = std::fs::read_to_string(&axe).unwrap_or_else(|error| {
         panic!("cannot read {}: {error}; tests/run gets it", axe.display())
     });
-    let pipeline = Test::with(STEPS);
+    // Two tasks fail and say why.
+    let steps = STEPS.replace("$n = 3 ]", "$n = 3 -o $n = 10 ]");
+    let pipeline = Test::with(&steps);
     pipeline.run(["-run"]).exits(1);
     // With a finished task of another version.
-    pipeline.manifest(&STEPS.replace("end.txt", "last.txt"));
+    pipeline.manifest(&steps.replace("end.txt", "last.txt"));
     pipeline.run(["-run"]).exits(1);
     let page = pipeline.run(["report", "-o", "-"]).exits(0).stdout;
+    assert!(page.matches("aria-label=\"standard error of task ").count() > 1);
     let probe = format!("{axe}</script><script>{}", include_str!("access.js"));
     let dark = "--blink-settings=preferredColorScheme=0";
     let light = "--blink-settings=preferredColorScheme=1";
