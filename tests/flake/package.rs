@@ -30,6 +30,17 @@ fn the_package_has_program_completions_and_manual() {
     }
 }
 
+/// What the action of this repository runs.
+#[test]
+fn the_package_is_there_without_its_tests() {
+    let Some(world) = world() else { return };
+    let found = world.evaluate(
+        "let inherit (flake.packages.${system}) task-pipeline task-pipeline-untested; \
+         in [ (task-pipeline.doCheck or true) task-pipeline-untested.doCheck task-pipeline-untested.meta.mainProgram ]",
+    );
+    assert_eq!(succeeded(&found).trim(), r#"[true,false,"task-pipeline"]"#);
+}
+
 /// A shell in front of the program would take longer to start than the program.
 #[test]
 fn the_wrapper_is_no_script() {
