@@ -163,7 +163,7 @@ fn next(name: &str, folder: &Path) -> String {
     if !is_in_git(folder) {
         text.push_str(
             "\nNix copies a folder that is not in a Git repository to its store as it is, db and all, at each call: use `git init` \
-             and `git add` before `nix run`.\n",
+             and `git add` before `nix run`, or keep the db in a folder elsewhere with -db DIR.\n",
         );
     }
     text

@@ -3,6 +3,7 @@
 mod fold;
 mod insert;
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
@@ -68,7 +69,7 @@ impl OutputError {
 fn hint(error: &InsertError) -> &'static str {
     match error {
         InsertError::BeingWritten => {
-            "; hint: let the script `wait` for what it starts in the background"
+            "\nhint: let the script `wait` for what it starts in the background"
         }
         InsertError::Closed { .. } => "\nhint: let the script copy the file, or change its mode",
         InsertError::NotAFile(_)
@@ -197,11 +198,19 @@ struct Bad {
     inner: bool,
     named: Vec<String>,
     more: usize,
+    /// What to do about those that are named, each once.
+    hints: BTreeSet<String>,
 }
 
 impl Bad {
+    /// `problem`: with a line for its hint, if it has one.
     fn add(&mut self, name: &OsStr, problem: &str) {
         if self.named.len() < NAMED {
+            let (problem, hint) = match problem.split_once("\nhint: ") {
+                Some((problem, hint)) => (problem, Some(hint)),
+                None => (problem, None),
+            };
+            self.hints.extend(hint.map(str::to_owned));
             let named = if self.inner {
                 let mut parts = Path::new(name).components();
                 parts.next();
@@ -222,10 +231,11 @@ impl Bad {
         }
     }
 
-    /// In one line, if there are any.
-    fn words(self) -> Option<String> {
+    /// In one line and those of the hints, if there are any.
+    fn words(mut self) -> Option<String> {
+        let hints = hint_lines(std::mem::take(&mut self.hints));
         let lines = self.lines();
-        (!lines.is_empty()).then(|| lines.join("; "))
+        (!lines.is_empty()).then(|| [vec![lines.join("; ")], hints].concat().join("\n"))
     }
 
     fn lines(mut self) -> Vec<String> {
@@ -233,8 +243,14 @@ impl Bad {
         if self.more > 0 {
             self.named.push(format!("and {} more", self.more));
         }
+        self.named.extend(hint_lines(self.hints));
         self.named
     }
+}
+
+fn hint_lines(hints: BTreeSet<String>) -> Vec<String> {
+    let lines = hints.into_iter().map(|hint| format!("hint: {hint}"));
+    lines.collect()
 }
 
 /// Looks at every entry's name and kind, in folders that are outputs too; the first names.
@@ -297,10 +313,10 @@ fn validate(folder: &Arc<Folder>, terms: Terms) -> Result<Found, OutputError> {
 }
 
 const NO_TEXT: &str = "has a name that is not UTF-8";
-const NO_FOLDER: &str = "is a folder, not a regular file; hint: with `folders = true` on the step it is an \
+const NO_FOLDER: &str = "is a folder, not a regular file\nhint: with `folders = true` on the step it is an \
                          output, with all that is in it";
 const A_LINK: &str =
-    "is a symbolic link, not a regular file; hint: `cp -L` copies what a link leads to";
+    "is a symbolic link, not a regular file\nhint: `cp -L` copies what a link leads to";
 
 fn kind(folder: &Folder, entry: &DirEntry) -> Result<FileType, store::Error> {
     let kind = entry.file_type();

@@ -104,7 +104,7 @@ fn check_one(folder: &Folder, path: &str, bad: &mut Bad) -> Result<Vec<Box<str>>
 
 fn leads_outside(target: &OsStr) -> String {
     format!(
-        "is a link to {target:?}, which may lie outside; hint: `cp -L` copies what a link leads to, `ln -sr` \
+        "is a link to {target:?}, which may lie outside\nhint: `cp -L` copies what a link leads to, `ln -sr` \
          makes one that stays inside"
     )
 }

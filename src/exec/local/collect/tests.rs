@@ -59,7 +59,7 @@ fn bad_ones_are_all_named_and_nothing_is_adopted() {
     assert_eq!(
         error.to_string(),
         "output \"\\xFF\" has a name that is not UTF-8\n\
-         output \"dir\" is a folder, not a regular file; hint: with `folders = true` on the step it is \
+         output \"dir\" is a folder, not a regular file\nhint: with `folders = true` on the step it is \
          an output, with all that is in it"
     );
     assert!(out.join("good").exists());
