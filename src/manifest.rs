@@ -363,7 +363,7 @@ impl Manifest {
         if let Some(at) = texts.all().find('\0') {
             return Err(vec![
                 Diagnostic::at(at..at + 1, "a NUL byte: this is not a text file").hint(
-                    "a manifest is TOML in UTF-8; a file saved as UTF-16 has to be saved again",
+                    "a manifest is TOML in UTF-8; if this file was saved as UTF-16, save it again as UTF-8",
                 ),
             ]);
         }

@@ -487,8 +487,8 @@ fn lost_in_words(lost: &Lost, redone: &Redone) -> Option<String> {
     if let Some(task) = redone.hopeless.first() {
         let _ = write!(
             text,
-            "\nhint: what task {task} made cannot be made again, as the manifest has no such step any \
-             more: put the step back, or restore the objects from a backup"
+            "\nhint: what task {task} made cannot be made again, as the manifest no longer has this step: put the \
+             step back, or restore the objects from a backup"
         );
     }
     Some(text)

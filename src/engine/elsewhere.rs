@@ -185,8 +185,10 @@ impl<'a> Scheduler<'a> {
 
 fn too_many(step: &StepName, task: TaskId) -> String {
     format!(
-        "others cannot have the result of {step} #{task}, nor of what is like it, as it has more than {MOST_OUTPUTS} outputs\nhint: a \
-         folder is one output, however many files are in it (`folders = true`); `share = false` says that others need not have it"
+        "the result of {step} #{task} is not shared, nor are others like it, because it has more than \
+         {MOST_OUTPUTS} outputs\nhint: a \
+         folder is one output, however many files are in it (`folders = true`); with `share = false` you are not \
+         told again"
     )
 }
 

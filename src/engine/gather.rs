@@ -169,7 +169,7 @@ impl Scheduler<'_> {
         for queue in shut {
             let name = visible(self.steps[queue].name.as_str());
             self.tell(&Event::Warning(&format!(
-                "{name} gathers nothing: what came to it before it did was worked on one by one\n\
+                "{name} gathers nothing: what came to it before it had `gather` was worked on one by one\n\
                  hint: -migrate-tainted -run gathers that, too"
             )));
         }
@@ -192,8 +192,7 @@ impl Scheduler<'_> {
                 self.tell(&Event::Warning(&format!(
                     "{} came to {step}, which gathers what descends from each task of {owner}, and \
                      {} from none: left out\n\
-                     hint: gather = true on {step}, for all of a runset together; or see to it that \
-                     they go elsewhere",
+                     hint: use gather = true in {step}, for everything in a runset together, or have them go elsewhere",
                     amount::count(astray, "output"),
                     if astray == 1 { "descends" } else { "descend" },
                 )));

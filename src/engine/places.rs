@@ -100,7 +100,7 @@ impl Scheduler<'_> {
         }
         if !self.stopping && !self.is_over() {
             self.tell(&Event::Warning(&format!(
-                "{error}; its tasks wait, all others go on\nhint: {hint}"
+                "{error}; its tasks wait, and all others go on\nhint: {hint}"
             )));
         }
         self.summary

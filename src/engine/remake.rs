@@ -243,8 +243,8 @@ impl Scheduler<'_> {
         } else {
             self.remakes.hopeless.insert(task);
             self.tell(&Event::Warning(&format!(
-                "what task {task} of {shown} left was evicted, and cannot be made again: the manifest has no \
-                 such step any more\nhint: put the step back, and run again"
+                "what task {task} of {shown} left was evicted, and cannot be made again: the manifest no longer has \
+                 this step\nhint: put the step back, and run again"
             )));
         }
         Ok(())
@@ -307,7 +307,8 @@ impl Scheduler<'_> {
             }
             Outcome::Failure(error) | Outcome::OutOfMemory(error) | Outcome::Stale(error) => {
                 let error = format!(
-                    "{error}\nhint: it had succeeded; it ran again as what it had left was evicted, and is needed"
+                    "{error}\nhint: it had succeeded before; it ran again because what it had left was evicted and \
+                     is needed"
                 );
                 let node = self.node(&span);
                 let key = self.group_of(&step, ready.id);
@@ -410,9 +411,9 @@ impl Scheduler<'_> {
         let more = if differing.len() > NAMED { ", …" } else { "" };
         let name = visible(step.name.as_str());
         self.tell(&Event::Warning(&format!(
-            "{name} is not deterministic: task {} ran again, as what it had left was evicted, and left other bytes than \
-             before ({}{more}): it is superseded with all that followed, which is done again\n\
-             hint: cache = false on {name} keeps what it leaves from being evicted",
+            "{name} is not deterministic: task {} ran again, because what it had left was evicted, and left other \
+             bytes than before ({}{more}): it is superseded with everything that followed, which is done again\n\
+             hint: with cache = false in {name}, what it leaves is not evicted",
             ready.id,
             names.join(", ")
         )));

@@ -75,8 +75,8 @@ impl Rings {
             return Ok(Some(format!(
                 "goes round in a circle, {ring}: task #{equal} before it already ran {} on the \
                  same input\n\
-                 hint: let the script leave its output under another name once nothing changes, or \
-                 set `cache = false` on the step if each execution gives something else",
+                 hint: let the script give its output another name once nothing changes any more, or, if each \
+                 execution gives something else, set `cache = false` in the step",
                 visible(step.name.as_str())
             )));
         }
@@ -89,10 +89,10 @@ impl Rings {
         let name = visible(step.name.as_str());
         let stand = if rounds == 1 { "stands" } else { "stand" };
         Ok(Some(format!(
-            "goes round without an end, {}: {} of {name} {stand} above this one\n\
-             hint: its input {} was routed to {name} by its name; let the script leave the last \
-             output under a name without the step's, or set `rounds` on the step to more than \
-             {rounds} if so many are meant",
+            "goes round for ever, {}: {} of {name} {stand} above this one\n\
+             hint: its input {} was routed to {name} by its name; let the script give the last output a name \
+             without the step's name in it, or, if the rounds are intended, set `rounds` in the step to more than \
+             {rounds}",
             ring.map_or(String::new(), |(_, ring)| ring),
             count(rounds, "task"),
             quoted(ready.name.as_deref().unwrap_or_default()),

@@ -140,7 +140,7 @@ fn gathered(input: &Input, name: &str, step: &str) -> Diagnostic {
         quoted(step)
     );
     Diagnostic::at(place(input), message).hint(
-        "let it go to a step that works on each row with its files, and leaves what is gathered",
+        "send it to a step that works on each row with its files, and gather what that leaves",
     )
 }
 

@@ -46,7 +46,7 @@ pub(super) fn urls(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Opti
 /// Reads it.
 pub(super) fn read(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Cache> {
     let wanted = "true, false, \"runset\" or a length of time in quotes";
-    let hint = format!("for results of the last twelve hours alone: {what} = \"12h\"");
+    let hint = format!("to reuse only results of the last twelve hours: {what} = \"12h\"");
     let text = match reader.flag_or_text(what, wanted, hint, item)? {
         FlagOr::Flag(true) => return Some(Cache::Always),
         FlagOr::Flag(false) => return Some(Cache::Never),
@@ -55,7 +55,7 @@ pub(super) fn read(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Opti
     match text.as_str() {
         RUNSET => Some(Cache::Runset),
         text if text.starts_with(|c: char| c.is_ascii_digit()) => {
-            let none = "for results that are never used again: false, without quotes";
+            let none = "to reuse no results: false, without quotes";
             reader.duration(what, none, item).map(Cache::Within)
         }
         text => {
@@ -66,7 +66,7 @@ pub(super) fn read(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Opti
             let error = Diagnostic::at(reader.inside(item), message);
             reader
                 .error(error.hint(
-                    "for instance \"12h\", \"7d\", \"runset\"; true or false have no quotes",
+                    "for instance \"12h\", \"7d\", \"runset\"; true and false are written without quotes",
                 ));
             None
         }

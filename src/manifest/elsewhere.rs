@@ -26,12 +26,12 @@ const STEP: Words = &[
     ),
     (
         &["next", "then", "to", "downstream", "before", "triggers"],
-        "where an output goes is said by its name: `x_STEP.txt` goes to that step",
+        "the name of an output says where it goes: `x_STEP.txt` goes to that step",
     ),
     (
         &["inputs", "input", "in", "source", "sources", "src"],
         "a task works on \"$INPUT_FILE\": a file that another step leaves, called `x_STEP.txt` or taken by `from`, or one that an \
-         [[input]] brings with step = \"…\"; what the script reads besides is listed in `files`",
+         [[input]] brings with step = \"…\"; list whatever else the script reads in `files`",
     ),
     (
         &[
@@ -47,7 +47,8 @@ const STEP: Words = &[
             "nix",
             "requirements",
         ],
-        "programs are listed in `packages`, and Nix brings them: packages = [\"samtools\"]; without it scripts find the host's",
+        "list programs in `packages`, and Nix provides them: packages = [\"samtools\"]; without it, scripts use the \
+         host's",
     ),
     (
         &[
@@ -59,11 +60,13 @@ const STEP: Words = &[
             "podman",
             "oci",
         ],
-        "no container is needed: `packages` names the programs, and `sandbox = true` shows a task those and its input alone",
+        "no container is needed: `packages` names the programs, and with `sandbox = true` a task sees only those \
+         and its input",
     ),
     (
         &["when", "if", "unless", "condition", "rules", "only"],
-        "a step runs once for each file that comes to it: where it is not to run, let the step before leave no such file",
+        "a step runs once for each file that comes to it: to keep it from running, let the step before it leave no \
+         such file",
     ),
     (
         &[
@@ -77,7 +80,8 @@ const STEP: Words = &[
             "items",
             "zip",
         ],
-        "a step runs once for each file that comes to it: leave one for each value, or take the values in with an [[input]] \
+        "a step runs once for each file that comes to it: leave one for each value, or read the values with an \
+         [[input]] \
          (rows = \"values.csv\"); `each` makes pairs of files",
     ),
     (
@@ -93,7 +97,7 @@ const STEP: Words = &[
             "working_directory",
             "working-directory",
         ],
-        "scripts start in the manifest's folder, or where -workdir says; `cd` is a matter of the script",
+        "scripts start in the manifest's folder, or where -workdir says; use `cd` in the script for another folder",
     ),
     (
         &[
@@ -116,7 +120,8 @@ const STEP: Words = &[
     ),
     (
         &["args", "arguments", "argv", "stdin"],
-        "the script is the whole command; its input is in \"$INPUT_FILE\", variables are set by `env`, values of the call by [params]",
+        "the script is the whole command; its input is in \"$INPUT_FILE\", set variables with `env`, and declare \
+         values that come from the command line in [params]",
     ),
     (
         &[
@@ -133,7 +138,7 @@ const STEP: Words = &[
     ),
     (
         &["mem_mb", "mem_gb", "memory_mb", "memory_gb", "mem_mib"],
-        "`memory` has a unit: memory = \"4G\"",
+        "`memory` needs a unit: memory = \"4G\"",
     ),
     (
         &[
@@ -146,7 +151,7 @@ const STEP: Words = &[
             "timeout_sec",
             "max_runtime",
         ],
-        "`timeout` has a unit: timeout = \"10m\"",
+        "`timeout` needs a unit: timeout = \"10m\"",
     ),
     (
         &[
@@ -157,11 +162,12 @@ const STEP: Words = &[
             "targets",
             "target",
         ],
-        "what a task leaves in \"$OUTPUT_DIR\" is kept; `outputs` says which names that has, `publish` where it stands as a file",
+        "what a task leaves in \"$OUTPUT_DIR\" is kept; `outputs` says which names it may have, `publish` where to \
+         put it as a file",
     ),
     (
         &["schedule", "cron", "on"],
-        "a run is started from outside: by a timer, as the modules for NixOS and home-manager make it, or by cron",
+        "runs are started from outside: by cron, or by a timer, which the modules for NixOS and home-manager set up",
     ),
 ];
 
@@ -177,11 +183,11 @@ const TOP: Words = &[
             "metadata",
             "description",
         ],
-        "what is to be said of the whole pipeline is said in a comment: # …",
+        "describe the whole pipeline in a comment: # …",
     ),
     (
         &["config", "vars", "variables", "parameters", "args"],
-        "values that a run can be given are declared in [params]; variables of all scripts are set by `env` in [defaults]",
+        "declare values that a run can be given in [params]; set variables for all scripts with `env` in [defaults]",
     ),
     (
         &[
@@ -192,15 +198,15 @@ const TOP: Words = &[
             "globals",
             "common",
         ],
-        "what holds for all steps is said in [defaults]; what there is of something that tasks share, in [limits]",
+        "put what applies to all steps in [defaults], and how much there is of something that tasks share in [limits]",
     ),
     (
         &["output", "outputs", "results", "outdir"],
-        "final outputs stand as files in a folder with [publish] and in it dir = \"results\"",
+        "to have final outputs as files in a folder, add [publish] with dir = \"results\"",
     ),
     (
         &["schedule", "cron", "on", "trigger"],
-        "a run is started from outside: by a timer, as the modules for NixOS and home-manager make it, or by cron",
+        "runs are started from outside: by cron, or by a timer, which the modules for NixOS and home-manager set up",
     ),
 ];
 

@@ -75,7 +75,7 @@ pub(super) fn read(reader: &mut Reader<'_>, item: &Item<'_>) -> BTreeMap<String,
         };
         if Named::parse(name) != Ok(Named::Other(name.to_owned())) {
             let message = format!("{what} cannot be called that");
-            let hint = "it is the name of one that is always there: take another one";
+            let hint = "an executor of that name always exists: choose another name";
             reader.error(Diagnostic::at(key.span(), message).hint(hint));
             continue;
         }
@@ -133,15 +133,15 @@ fn one(
                 named = program.clone().map(|path| (path, item.span()));
                 if program.as_ref().is_some_and(|path| path.trim().is_empty()) {
                     let error = Diagnostic::at(item.span(), "`program` is empty");
-                    let hint = "it is the path of task-pipeline on these machines; without it that of this one is tried \
-                                there, then PATH";
+                    let hint = "it is the path of task-pipeline on these machines; without it, the path that it has \
+                    here is tried there, and then PATH";
                     reader.error(error.hint(hint));
                 }
             }
             "nix_cache" => {
                 nix_cache = reader.string(&quoted, item);
                 if nix_cache.as_ref().is_some_and(|url| !is_url(url)) {
-                    let error = Diagnostic::at(item.span(), "`nix_cache` is no URL");
+                    let error = Diagnostic::at(item.span(), "`nix_cache` is not a URL");
                     let hint =
                         "for instance \"https://cache.example.org\" or \"file:///shared/cache\"";
                     reader.error(error.hint(hint));
@@ -164,10 +164,10 @@ fn one(
     let [way] = <[Way; 1]>::try_from(ways)
         .map_err(|ways| {
             let message = match ways.len() {
-                0 => format!("{what} does not say how workers are started"),
-                _ => format!("{what} says twice how workers are started"),
+                0 => format!("{what} does not say how to start workers"),
+                _ => format!("{what} says twice how to start workers"),
             };
-            let hint = "one of `ssh`, `slurm` and `start`";
+            let hint = "use one of `ssh`, `slurm` and `start`";
             reader.error(Diagnostic::at(whole.span(), message).hint(hint));
         })
         .ok()?;
@@ -176,8 +176,9 @@ fn one(
     if let Some((path, at)) = &named
         && (path.starts_with('~') || is_start && path.contains('/') && !path.starts_with('/'))
     {
-        let message = format!("`program` of {what} is not a whole path");
-        let hint = "it begins with `/`, as workers start in a folder of their machine's own; a name alone is looked for on PATH there";
+        let message = format!("`program` of {what} is not an absolute path");
+        let hint = "begin it with `/`, because workers start in a folder of their own; a name without `/` is looked \
+        up in PATH there";
         reader.error(Diagnostic::at(at.clone(), message).hint(hint));
         return None;
     }
@@ -194,7 +195,7 @@ fn one(
 fn some(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<u32> {
     let number = reader.count(what, 1, item)?;
     if number > MOST {
-        let message = format!("{what} is {MOST} at most");
+        let message = format!("{what} must be at most {MOST}");
         reader.error(Diagnostic::at(item.span(), message));
     }
     Some(number)
@@ -234,8 +235,10 @@ fn hosts(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Vec<Hos
         match Named::parse(&format!("ssh:{text}")) {
             Ok(Named::Ssh(hosts)) if !text.contains(',') => hosts.into_iter().next(),
             _ => {
-                let error =
-                    Diagnostic::at(reader.inside(item), format!("{} is no host", quoted(&text)));
+                let error = Diagnostic::at(
+                    reader.inside(item),
+                    format!("{} is not a host", quoted(&text)),
+                );
                 reader.error(
                     error.hint("for instance \"node1\", or \"me@node1*8\" for eight tasks at once"),
                 );
@@ -268,10 +271,10 @@ pub(super) fn check(
     let close = suggest::closest(name, known);
     let hint = match (Named::parse(name), close) {
         (Ok(Named::Slurm), _) => "a step names one of [executors]: for instance `slurm = []` in [executors.cluster], and \"cluster\" here; \
-                                  `-executor slurm` gives all steps to Slurm"
+                                  `-executor slurm` sends all steps to Slurm"
             .to_owned(),
         (Ok(Named::Ssh(_)), _) => "a step names one of [executors]: for instance `ssh = [\"HOST\"]` in [executors.lab], and \"lab\" here; \
-                                   `-executor ssh:HOST` gives all steps to it"
+                                   `-executor ssh:HOST` sends all steps there"
             .to_owned(),
         (Ok(Named::Child { .. }), _) => "a step names one of [executors]; `-executor child:N` is for all steps".to_owned(),
         (_, Some(close)) => format!("did you mean `{close}`?"),

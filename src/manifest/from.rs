@@ -23,7 +23,7 @@ pub(super) fn sources(
     for text in texts {
         match source(&text.value, names, complete) {
             Ok(Some(source)) if sources.contains(&source) => {
-                let message = format!("{} is there twice", quoted(&text.value));
+                let message = format!("{} is listed twice", quoted(&text.value));
                 let error = Diagnostic::at(text.at.clone(), message);
                 reader.error(error.hint("leave one of them out"));
             }

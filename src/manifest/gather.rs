@@ -70,26 +70,26 @@ pub(super) fn resolve(
     let at = names.iter().position(|name| name.as_str() == step.value);
     if at.is_some() && own.is_some_and(|own| own.as_str() == step.value) {
         let message = format!(
-            "{} gathers what comes of its own tasks, which come of what it gathers",
+            "{} gathers what comes of its own tasks, which in turn come of what it gathers",
             quoted(&step.value)
         );
         let error = Diagnostic::at(step.at.clone(), message);
-        reader.error(error.hint("name the step whose tasks each have a group"));
+        reader.error(error.hint("name the step whose tasks each make a group"));
         return None;
     }
     if at.is_some() || !complete {
         return at.map(Gather::Below);
     }
     let message = format!(
-        "`gather`: {} is not \"{BY_KEY}\", and no step",
+        "`gather`: {} is neither \"{BY_KEY}\" nor a step",
         quoted(&step.value)
     );
     let known = names.iter().map(|name| name.as_str()).chain([BY_KEY]);
     let hint = match suggest::closest(&step.value, known) {
         Some(near) => format!("did you mean {}?", quoted(near)),
-        None => "true, without quotes, for all of a runset in one task; \"name\" for a task for each key, \
-                 which is what stands before the step's name in the names of files; a step's name for a \
-                 task on what descends from each of its tasks"
+        None => "true, without quotes: one task on everything in a runset; \"name\": one for each key, which is the \
+        part of a file's name before the step's name; a step's name: one on everything that descends from each of \
+        its tasks"
             .to_owned(),
     };
     reader.error(Diagnostic::at(step.at.clone(), message).hint(hint));

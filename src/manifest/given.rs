@@ -337,7 +337,7 @@ mod tests {
           |
         5 | on = 'true'
           |      ^^^^^^
-        hint: true or false stands without quotes
+        hint: true or false is written without quotes
 
         error: parameter `label` must be a string, not an array
          --> p:6:9
@@ -365,7 +365,7 @@ mod tests {
           |
         1 | {"treshold": 1, "threshold": "0.5",
           |                              ^^^^^
-        hint: a decimal number stands without quotes
+        hint: a decimal number is written without quotes
 
         error: parameter `n` must be a whole number, not a decimal number
          --> p:2:7

@@ -269,10 +269,7 @@ impl Draft {
             .into_iter()
             .filter_map(|field| Some((field, self.place(field)?)));
         let Some((first, _)) = there.next() else {
-            let error = Diagnostic::at(
-                self.header.clone(),
-                "an input says nothing of what comes in",
-            );
+            let error = Diagnostic::at(self.header.clone(), "an input does not say what comes in");
             reader.missing(error.hint(
                 "add files = \"data/*.csv\", rows = \"samples.csv\" or lines = \"a command\"",
             ));
@@ -280,7 +277,7 @@ impl Draft {
         };
         for (more, at) in there {
             let message = format!("an input has `{}` and `{}`", first.key(), more.key());
-            let hint = "each has an [[input]] of its own";
+            let hint = "give each an [[input]] of its own";
             reader.error(Diagnostic::at(at, message).hint(hint));
         }
         if first != Field::Rows
@@ -293,7 +290,7 @@ impl Draft {
         if first != Field::Lines
             && let Some(at) = self.place(Field::Packages)
         {
-            let message = "`packages` are for `lines`: nothing else of an input runs a program";
+            let message = "`packages` are only for `lines`: no other kind of input runs a program";
             reader.error(Diagnostic::at(at, message).hint("leave it out"));
         }
         if first != Field::Files
@@ -302,15 +299,15 @@ impl Draft {
             && let Some(at) = self.place(Field::Copy)
         {
             let what = first.key();
-            let message = format!("`copy` is for files that come in, and by `{what}` none does");
+            let message = format!("`copy` is for files that come in, and `{what}` brings in none");
             let hint = "leave it out; it goes with `files`, and with `rows` that have `paths`";
             reader.error(Diagnostic::at(at, message).hint(hint));
         }
         if first != Field::Rows
             && let Some(at) = self.place(Field::Paths)
         {
-            let message = "`paths` names columns of a sheet, and there is none";
-            let hint = "it goes with `rows`; files by patterns are `files`";
+            let message = "`paths` names columns of a sheet, and this input has none";
+            let hint = "it goes with `rows`; for files by pattern, use `files`";
             reader.error(Diagnostic::at(at, message).hint(hint));
         }
     }
@@ -364,7 +361,7 @@ fn taking(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Vec<Placed<St
     };
     if items.is_empty() {
         let error = Diagnostic::at(item.span(), format!("{what} is empty"));
-        reader.error(error.hint("name a step; without it, names lead to steps"));
+        reader.error(error.hint("name a step, or leave the key out: then names lead to steps"));
     }
     let mut steps: Vec<Placed<StepName>> = Vec::new();
     for item in items {
@@ -410,7 +407,7 @@ fn some_come_in(
     item: &Item<'_>,
 ) -> Vec<Placed<String>> {
     if !files.is_empty() && files.iter().all(|glob| glob.value.starts_with('!')) {
-        let message = format!("{what} says what does not come in, and nothing that does");
+        let message = format!("{what} says only what does not come in");
         let hint = "name files: [\"data/*.csv\", \"!data/old.csv\"]";
         reader.error(Diagnostic::at(item.span(), message).hint(hint));
     }
@@ -433,20 +430,20 @@ fn path(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Placed<S
     let (message, hint) = if value.starts_with('/') {
         (
             format!("{} does not begin in the manifest's folder", quoted(&value)),
-            "name it from there, or lead to it by a link",
+            "name it relative to that folder, or put a link to it there",
         )
     } else if value.split('/').any(|part| part == "..") {
         (
             format!(
-                "{} leads out of the manifest's folder: it holds `..`",
+                "{} leads out of the manifest's folder: it contains `..`",
                 quoted(&value)
             ),
-            "let a link in the folder lead to it",
+            "put a link to it in that folder",
         )
     } else if value.chars().any(char::is_control) {
         (
             format!(
-                "{} has a character that no name here can have",
+                "{} has a character that names here cannot have",
                 quoted(&value)
             ),
             "name files without line ends, tabs and the like",
@@ -466,8 +463,11 @@ fn sheet(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Placed<
     if ending.is_some_and(|ending| matches!(ending, "csv" | "tsv" | "jsonl")) {
         return Some(sheet);
     }
-    let message = format!("{} is no .csv, .tsv or .jsonl file", quoted(&sheet.value));
-    let hint = "rows of these can be read; `files` takes a file as a whole";
+    let message = format!(
+        "{} is not a .csv, .tsv or .jsonl file",
+        quoted(&sheet.value)
+    );
+    let hint = "only these have rows; `files` takes a file as a whole";
     reader.error(Diagnostic::at(sheet.at, message).hint(hint));
     None
 }
@@ -491,7 +491,7 @@ fn paths(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Vec<Box<str>> 
         let message = if columns.iter().any(|known| **known == *column) {
             format!("{what} has {} twice", quoted(&column))
         } else if let Err(why) = FileName::new(&column) {
-            format!("a file cannot have the name of this column: {why}")
+            format!("a file cannot be named after this column: {why}")
         } else {
             columns.push(column.into());
             continue;
@@ -519,7 +519,7 @@ fn template(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Temp
         Err(why) => {
             let error = Diagnostic::at(reader.inside(item), format!("{what}: {why}"));
             reader
-                .error(error.hint("columns stand in braces: \"{sample}\", \"{plate}_{well}.txt\""));
+                .error(error.hint("write columns in braces: \"{sample}\", \"{plate}_{well}.txt\""));
             None
         }
     }

@@ -27,7 +27,7 @@ pub(super) fn read(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Opti
             );
             let error = Diagnostic::at(reader.inside(item), message);
             reader.error(
-                error.hint("\"finals\" drops the bytes of what can be made again after each run"),
+                error.hint("after each run, \"finals\" drops the bytes of what can be made again"),
             );
             None
         }

@@ -34,8 +34,7 @@ pub(super) fn read(
         let name = key.get_ref().as_ref();
         if !is_name(name) {
             let message = format!("{} cannot be a parameter's name", quoted(name));
-            let hint =
-                "letters, digits and underscores, no digit first: scripts read it as a variable";
+            let hint = "use letters, digits and underscores, but no digit first: scripts read it as a variable";
             reader.error(Diagnostic::at(key.span(), message).hint(hint));
             continue;
         }
@@ -45,7 +44,7 @@ pub(super) fn read(
                 quoted(name),
                 reader.line_words(first.start)
             );
-            let hint = "every parameter has a name of its own";
+            let hint = "each parameter needs a name of its own";
             reader.error(Diagnostic::at(key.span(), message).hint(hint));
             continue;
         }
@@ -78,7 +77,7 @@ fn one(reader: &mut Reader<'_>, name: &str, key: Range<usize>, item: &Item<'_>) 
             let message = format!("unknown key {} in {what}", quoted(key.get_ref()));
             let hint = match alias(key.get_ref()) {
                 Some(close) => format!("did you mean `{close}`?"),
-                None => format!("a parameter can hold: {}", KEYS.join(", ")),
+                None => format!("a parameter can have: {}", KEYS.join(", ")),
             };
             reader.error(Diagnostic::at(key.span(), message).hint(hint));
         }
@@ -157,13 +156,15 @@ fn kind(
                 Some(close) => format!("did you mean \"{close}\"?"),
                 None => match name.as_str() {
                     "number" | "numeric" | "num" => {
-                        "\"int\" is a whole number, \"float\" any".to_owned()
+                        "use \"int\" for a whole number, \"float\" for any number".to_owned()
                     }
                     "enum" | "choice" | "choices" | "select" => {
-                        "one of some texts is type = \"string\", values = [\"a\", \"b\"]".to_owned()
+                        "for a choice of texts, use type = \"string\", values = [\"a\", \"b\"]"
+                            .to_owned()
                     }
                     "list" | "array" | "strings" => format!(
-                        "one of {names}: a parameter is one value; several come in with an [[input]], or as a string with commas"
+                        "one of {names}: a parameter is one value; for several, use an [[input]], or a string with \
+                         commas"
                     ),
                     _ => format!("one of {names}"),
                 },
@@ -180,7 +181,7 @@ fn values(reader: &mut Reader<'_>, param: &Param, item: &Item<'_>) -> Vec<String
     };
     if items.is_empty() {
         let error = Diagnostic::at(item.span(), "`values` is empty");
-        reader.error(error.hint("leave the key out where any value is right"));
+        reader.error(error.hint("if any value will do, leave the key out"));
     }
     let mut values: Vec<String> = Vec::new();
     for item in items {
@@ -188,7 +189,7 @@ fn values(reader: &mut Reader<'_>, param: &Param, item: &Item<'_>) -> Vec<String
             continue;
         };
         if values.contains(&value) {
-            let message = format!("{} is there already", quoted(&value));
+            let message = format!("{} is already listed", quoted(&value));
             reader.error(Diagnostic::at(item.span(), message).hint("leave it out"));
             continue;
         }

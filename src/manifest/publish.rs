@@ -13,7 +13,7 @@ pub(super) fn folder(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Op
     if text.is_empty() || text.contains('\0') {
         let error = Diagnostic::at(reader.inside(item), format!("{what} names no folder"));
         reader.error(error.hint(
-            "a folder, from the manifest's on: dir = \"results\"; it is made where it is missing",
+            "name a folder, relative to the manifest's: dir = \"results\"; it is made if missing",
         ));
         return None;
     }
@@ -33,7 +33,7 @@ pub(super) fn folder(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Op
 /// Reads what the final outputs of a step are called there.
 pub(super) fn read(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Publish> {
     let wanted = "true, false or a path in quotes";
-    let hint = "to have them in a folder of their own: publish = \"qc/{name}\"".to_owned();
+    let hint = "to put them in a folder of their own: publish = \"qc/{name}\"".to_owned();
     let text = match reader.flag_or_text(what, wanted, hint, item)? {
         FlagOr::Flag(true) => return Some(Publish::Named),
         FlagOr::Flag(false) => return Some(Publish::Never),

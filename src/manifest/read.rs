@@ -128,7 +128,7 @@ impl Fields {
             Field::Gpus => self.gpus = reader.count(&what, 0, item),
             Field::Uses => self.uses = amounts::uses(reader, &what, item),
             Field::Timeout => {
-                self.timeout = reader.duration(&what, "leave the key out for no limit", item);
+                self.timeout = reader.duration(&what, "for no limit, leave the key out", item);
             }
             Field::Retries => self.retries = retries::read(reader, &what, item),
             Field::RetryDelay => {
@@ -347,7 +347,7 @@ fn script(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<String
     let script = reader.string(what, item)?;
     if script.trim().is_empty() {
         let error = Diagnostic::at(item.span(), format!("{what} is empty"));
-        reader.error(error.hint("a step that does nothing on purpose has the script \":\""));
+        reader.error(error.hint("for a step that is meant to do nothing, use the script \":\""));
         return None;
     }
     Some(script)
@@ -454,7 +454,7 @@ fn outputs(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Arc<[
             Ok(pattern) => {
                 if let Some(same) = seen.iter().find(|same| same.is_same(&pattern)) {
                     let [one, other] = [pattern.text(), same.text()].map(quoted);
-                    let message = format!("{one} says the same names as {other}");
+                    let message = format!("{one} matches the same names as {other}");
                     let error = Diagnostic::at(reader.inside(item), message);
                     reader.error(error.hint("leave one of them out"));
                 }

@@ -23,7 +23,7 @@ pub(super) fn check(
         .iter()
         .any(|(field, _)| *field == Field::Sandbox);
     if !sandbox && fields.network == Some(true) && !(is_wrong && fields.sandbox.is_none()) {
-        let message = format!("`network` is for steps in a sandbox, and {label} is in none");
+        let message = format!("`network` is for steps in a sandbox, and {label} has none");
         let error = Diagnostic::at(at(Field::Network), message);
         reader.error(error.hint(
             "add sandbox = true, or leave it out: without a sandbox, scripts have the network",
@@ -35,7 +35,7 @@ pub(super) fn check(
         reader.error(error.hint("leave `warm` out: each task has a sandbox of its own"));
     }
     if sandbox && fields.pure == Some(false) {
-        let message = format!("{label} has a sandbox, in which no variables of the host are seen");
+        let message = format!("{label} has a sandbox, where host variables cannot be seen");
         let error = Diagnostic::at(at(Field::Pure), message);
         reader.error(error.hint("leave `pure` out, and name what the script reads in `keep`"));
     }

@@ -57,19 +57,19 @@ const PERHAPS: &str = "IkK";
 impl Kind {
     fn why(self) -> &'static str {
         match self {
-            Self::Output => "takes the worker's output away, by which it speaks to the run",
-            Self::Input => "takes the worker's input away, by which the run speaks to it",
-            Self::Label => "puts words into what a worker says to the run",
+            Self::Output => "takes away the worker's output, through which it talks to the run",
+            Self::Input => "takes away the worker's input, through which the run talks to it",
+            Self::Label => "adds text to what a worker says to the run",
             Self::Terminal => {
-                "has a worker speak to the run through a terminal, which changes what it says"
+                "makes a worker talk to the run through a terminal, which changes what it says"
             }
-            Self::Tasks => "is not for a worker, which is one process on one machine",
+            Self::Tasks => "does not fit a worker, which is one process on one machine",
             Self::Name => {
-                "takes away the name by which a run knows its own jobs, also those that are left of one that died"
+                "takes away the name by which a run recognises its own jobs, even those left by a run that died"
             }
-            Self::Words => "decides what srun says, which the run reads",
-            Self::Nothing => "has srun start nothing",
-            Self::Array => "is an option of sbatch, and no worker is an array",
+            Self::Words => "changes what srun says, which the run reads",
+            Self::Nothing => "makes srun start nothing",
+            Self::Array => "is an option of sbatch, and a worker cannot be an array",
         }
     }
 
@@ -79,17 +79,19 @@ impl Kind {
                 "leave it out: what tasks write is kept, and `task-pipeline log` shows it"
             }
             Self::Tasks => {
-                "leave it out: `workers = 4` is how many there are at most, `slots = 2` how many tasks each has at once, and \
-                 `cpus` of a step how many CPUs a task has"
+                "leave it out: `workers = 4` says how many there are at most, `slots = 2` how many tasks each runs \
+                 at once, and `cpus` in a step how many CPUs a task gets"
             }
             Self::Name => {
                 "leave it out; `--comment=TEXT` or `--wckey=NAME` mark jobs as yours, and `squeue --me` lists them"
             }
-            Self::Words => "leave it out: what srun says of a worker that is lost is told with it",
+            Self::Words => {
+                "leave it out: if a worker is lost, you are told what srun said about it"
+            }
             Self::Nothing => {
                 "leave it out; `task-pipeline check -executor NAME` starts one worker and says whether it works"
             }
-            Self::Array => "leave it out: `workers = 4` is how many there are at most",
+            Self::Array => "leave it out: `workers = 4` says how many there are at most",
         }
     }
 }
@@ -111,18 +113,18 @@ pub(super) fn look(options: &[String]) -> Option<Bad> {
         if !is_option {
             return Some(Bad {
                 at,
-                why: "is no option: srun would take it for the end of them, and what follows for the program to start",
-                instead:
-                    "leave it out: the program is added behind the options, and is task-pipeline"
-                        .to_owned(),
+                why: "is not an option: srun would take it for the end of the options, and what follows for the \
+                program to start",
+                instead: "leave it out: the program, task-pipeline, is added after the options"
+                    .to_owned(),
             });
         }
         let name = word.split('=').next().unwrap_or_default();
         if let Some((option, rest)) = name.split_once(char::is_whitespace) {
             return Some(Bad {
                 at,
-                why: "is one word to srun, with the space in it",
-                instead: format!("two words: \"{option}\", \"{}\"", rest.trim()),
+                why: "is a single word to srun, with the space in it",
+                instead: format!("write two words: \"{option}\", \"{}\"", rest.trim()),
             });
         }
         if let Some(long) = name.strip_prefix("--") {
@@ -168,18 +170,18 @@ mod tests {
     #[test]
     fn what_keeps_a_worker_from_its_run_is_refused_however_it_is_written() {
         for (options, at, why) in [
-            (&["-ofile"][..], 0, "output away"),
-            (&["-o", "f"], 0, "output away"),
-            (&["-p", "x", "--output", "f"], 2, "output away"),
-            (&["--output=f"], 0, "output away"),
-            (&["--out=f"], 0, "output away"),
-            (&["-e", "f"], 0, "output away"),
-            (&["--error=f"], 0, "output away"),
-            (&["-i/dev/null"], 0, "input away"),
-            (&["--input", "none"], 0, "input away"),
-            (&["-l"], 0, "puts words"),
-            (&["-ul"], 0, "puts words"),
-            (&["--label"], 0, "puts words"),
+            (&["-ofile"][..], 0, "worker's output"),
+            (&["-o", "f"], 0, "worker's output"),
+            (&["-p", "x", "--output", "f"], 2, "worker's output"),
+            (&["--output=f"], 0, "worker's output"),
+            (&["--out=f"], 0, "worker's output"),
+            (&["-e", "f"], 0, "worker's output"),
+            (&["--error=f"], 0, "worker's output"),
+            (&["-i/dev/null"], 0, "worker's input"),
+            (&["--input", "none"], 0, "worker's input"),
+            (&["-l"], 0, "adds text"),
+            (&["-ul"], 0, "adds text"),
+            (&["--label"], 0, "adds text"),
             (&["--pty"], 0, "terminal"),
             (&["-n4"], 0, "one process"),
             (&["-c", "2", "-n", "4"], 2, "one process"),
@@ -203,17 +205,17 @@ mod tests {
             (&["--test-only"], 0, "start nothing"),
             (&["--array=1-3"], 0, "sbatch"),
             (&["-a", "1-3"], 0, "sbatch"),
-            (&["hostname"], 0, "no option"),
-            (&["-pmain", "hostname"], 1, "no option"),
-            (&["-p", "main", "--", "hostname"], 2, "no option"),
-            (&["", "-p"], 0, "no option"),
+            (&["hostname"], 0, "not an option"),
+            (&["-pmain", "hostname"], 1, "not an option"),
+            (&["-p", "main", "--", "hostname"], 2, "not an option"),
+            (&["", "-p"], 0, "not an option"),
         ] {
             let bad = of(options).unwrap_or_else(|| panic!("{options:?} is let pass"));
             assert_eq!(bad.at, at, "{options:?}");
             assert!(bad.why.contains(why), "{options:?}: {bad:?}");
         }
         let joined = of(&["-p main"]).unwrap();
-        assert_eq!(joined.instead, "two words: \"-p\", \"main\"");
+        assert_eq!(joined.instead, "write two words: \"-p\", \"main\"");
     }
 
     #[test]

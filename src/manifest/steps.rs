@@ -80,8 +80,9 @@ pub(super) fn manifest<'i>(
         match key.get_ref().as_ref() {
             INCLUDE => drop(read::globs(reader, "`include`", item)),
             name if number > 0 && TABLES.contains(&name) && !OF_PARTS.contains(&name) => {
-                let message = format!("[{name}] is for the manifest, and this is a part of it");
-                let hint = "move it there; it holds for the steps of all parts";
+                let message =
+                    format!("[{name}] belongs in the manifest, and this is only a part of it");
+                let hint = "move it there; it applies to the steps of all parts";
                 reader.error(Diagnostic::at(key.span(), message).hint(hint));
             }
             "nix" => nix = table(reader, Place::Nix, item),
@@ -305,7 +306,7 @@ fn finish_inputs(
 
 fn none(reader: &mut Reader<'_>) {
     reader.missing(Diagnostic::whole("the manifest has no steps").hint(
-        "the least that it needs: [[step]] with name = \"…\", start = true and script = '''…'''",
+        "it needs at least one [[step]] with name = \"…\", start = true and script = '''…'''",
     ));
 }
 
@@ -339,7 +340,7 @@ fn names(reader: &mut Reader<'_>, drafts: &[Draft]) {
                 draft.place(),
                 format!("{} is already defined {other}", draft.fields.label),
             );
-            reader.error(error.hint("every step has a name of its own"));
+            reader.error(error.hint("each step needs a name of its own"));
         } else {
             first.insert(name, draft.place().start);
         }
@@ -380,7 +381,8 @@ fn starts(reader: &mut Reader<'_>, drafts: &[Draft], inputs: bool) {
         None => String::new(),
     };
     let hint = format!(
-        "exactly one step has start = true{perhaps}; where files, rows or lines come in from outside, an [[input]] takes its place"
+        "exactly one step has start = true{perhaps}; if files, rows or lines come in from outside, use an [[input]] \
+         instead"
     );
     reader.missing(Diagnostic::at(likely.place(), "no step is the start step").hint(hint));
 }

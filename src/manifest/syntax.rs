@@ -98,7 +98,7 @@ fn reworded(text: &str, message: &str, span: Range<usize>) -> Diagnostic {
             Diagnostic::at(span, "a value is missing after `=`")
         }
         "string values must be quoted" if word == "|" => {
-            Diagnostic::at(span, what).hint("a script of several lines stands between ''' and '''")
+            Diagnostic::at(span, what).hint("write a script of several lines between ''' and '''")
         }
         "string values must be quoted" => {
             Diagnostic::at(span, what).hint(format!("write \"{}\"", word.escape_debug()))
@@ -107,13 +107,13 @@ fn reworded(text: &str, message: &str, span: Range<usize>) -> Diagnostic {
         "invalid multi-line literal string" if word.is_empty() => unclosed(text, "'''", span),
         "invalid basic string" | "invalid literal string" if word.is_empty() => {
             Diagnostic::at(span, "a string is not closed on its line")
-                .hint("a string of several lines stands between ''' and '''")
+                .hint("write a string of several lines between ''' and '''")
         }
         "missing escaped value" => Diagnostic::at(span, "unknown escape in a string")
             .hint("between ''' and ''' a backslash stands for itself"),
         "invalid unquoted key" if word == ":" => {
             Diagnostic::at(span, "`:` cannot be part of a key")
-                .hint("a key and its value are joined by =")
+                .hint("write = between a key and its value")
         }
         _ => Diagnostic::at(span, message),
     }

@@ -16,13 +16,13 @@ enum Part {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BadTemplate {
     /// A brace that is not closed, or was not opened.
-    #[error("a brace has no other one")]
+    #[error("a brace has no counterpart")]
     Brace,
     /// Braces with nothing in them.
     #[error("there is no column between the braces")]
     Empty,
     /// Every row would have the same name.
-    #[error("it names no column, so that all rows had one name")]
+    #[error("it names no column, so all rows would have the same name")]
     Constant,
 }
 

@@ -105,11 +105,11 @@ fn hint(place: Place, key: &str, known: Option<Field>, close: Option<Field>) -> 
         (Some(field), _) => format!("`{key}` belongs in {}", field.headers()),
         (None, Some(field)) => format!("did you mean `{}`?", field.key()),
         (None, None) if key == "include" => {
-            "`include` stands above the first table of the file".to_owned()
+            "`include` belongs above the first table of the file".to_owned()
         }
         (None, None) => {
             let keys: Vec<_> = Field::of(place).map(Field::key).collect();
-            format!("{} can hold: {}", place.header(), keys.join(", "))
+            format!("{} can have: {}", place.header(), keys.join(", "))
         }
     }
 }
@@ -155,7 +155,8 @@ pub(super) fn at_top(
             }
             Some(meant) => format!("did you mean [{meant}]?"),
             None => {
-                "a manifest can hold include, [nix], [store], [cache], [publish], [limits], [executors], [defaults], [params], [[input]] and [[step]]"
+                "a manifest can have include, [nix], [store], [cache], [publish], [limits], [executors], \
+                 [defaults], [params], [[input]] and [[step]]"
                     .to_owned()
             }
         }),

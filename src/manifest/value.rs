@@ -135,7 +135,7 @@ impl<'i> Reader<'i> {
         };
         if value.contains('\0') {
             let error = Diagnostic::at(self.nul(item), format!("{what} contains a NUL character"));
-            self.error(error.hint("no script, variable or argument can hold one"));
+            self.error(error.hint("no script, variable or argument can contain one"));
             return None;
         }
         let raw = self.text.get(item.span()).unwrap_or_default();

@@ -32,7 +32,7 @@ pub(super) fn secrets(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> O
             let message = format!("{} cannot be a secret's name", quoted(&name));
             reader.error(Diagnostic { message, ..error }.hint(VARIABLE));
         } else if seen.contains(&name) {
-            let message = format!("secret {} stands there twice", quoted(&name));
+            let message = format!("secret {} is listed twice", quoted(&name));
             reader.error(Diagnostic { message, ..error }.hint("leave one of them out"));
         } else {
             seen.push(name);
@@ -43,7 +43,7 @@ pub(super) fn secrets(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> O
     Some(seen)
 }
 
-const VARIABLE: &str = "letters, digits and underscores, no digit first";
+const VARIABLE: &str = "use letters, digits and underscores, but no digit first";
 
 fn is_variable(name: &str) -> bool {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';

@@ -18,7 +18,7 @@ pub(super) fn steps(
     for text in fields.with.as_deref().unwrap_or_default() {
         match step(text, names, complete) {
             Ok(Some(step)) if steps.contains(&step) => {
-                let message = format!("{} is there twice", quoted(&text.value));
+                let message = format!("{} is listed twice", quoted(&text.value));
                 let error = Diagnostic::at(text.at.clone(), message);
                 reader.error(error.hint("leave one of them out"));
             }

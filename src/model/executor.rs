@@ -33,13 +33,13 @@ pub struct Host {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Bad {
     /// A number is none.
-    #[error("{0:?} is no number from 1 to 4096")]
+    #[error("{0:?} is not a number from 1 to 4096")]
     Number(String),
     /// A host is missing, or would be taken for an option of `ssh`.
-    #[error("{0:?} is no host")]
+    #[error("{0:?} is not a host")]
     Host(String),
     /// No executor is called like that.
-    #[error("{0:?} is no executor")]
+    #[error("{0:?} is not an executor")]
     Name(String),
 }
 

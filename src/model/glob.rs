@@ -50,22 +50,22 @@ pub enum BadGlob {
     #[error("{} does not begin in the manifest's folder", quoted(.0))]
     Absolute(String),
     /// It leads out of the folder.
-    #[error("{} leads out of the manifest's folder: it holds `..`", quoted(.0))]
+    #[error("{} leads out of the manifest's folder: it contains `..`", quoted(.0))]
     Up(String),
     /// No path has that character.
-    #[error("{} holds a NUL, which no path does", quoted(.0))]
+    #[error("{} contains a NUL character, which no path can", quoted(.0))]
     Nul(String),
     /// It has alternatives in braces.
-    #[error("{} holds braces, which these patterns do not have", quoted(.0))]
+    #[error("{} contains braces, which these patterns do not support", quoted(.0))]
     Braces(String),
     /// Folders of any depth stand for a part of a name.
-    #[error("{} holds `**` beside other characters", quoted(.0))]
+    #[error("{} has `**` next to other characters", quoted(.0))]
     Mixed(String),
     /// Nobody needs so many folders.
     #[error("{} has more than {MOST} parts", quoted(.0))]
     Long(String),
     /// It does not come to an end, or says the impossible.
-    #[error("{} is no pattern: {}", quoted(.0), .1)]
+    #[error("{} is not a valid pattern: {}", quoted(.0), .1)]
     Syntax(String, String),
 }
 
@@ -77,11 +77,13 @@ impl BadGlob {
                 "`*` stands for all files of the folder, for instance [\"lib/*.sh\", \"template.html\"]"
             }
             Self::Absolute(_) | Self::Up(_) => {
-                "name files below the manifest's folder; what lies elsewhere can be linked to from there"
+                "name files below the manifest's folder; for a file elsewhere, put a link to it there"
             }
             Self::Nul(_) => "take it out",
             Self::Braces(_) => "write two patterns; `\\{` stands for the character itself",
-            Self::Mixed(_) => "`**` stands alone for folders: `lib/**/*.sh`",
+            Self::Mixed(_) => {
+                "`**` must be on its own between slashes, and stands for folders: `lib/**/*.sh`"
+            }
             Self::Long(_) => "`**` stands for any number of folders",
             Self::Syntax(..) => {
                 "`[abc]` stands for one of the characters; `\\[` for the character itself"
@@ -447,12 +449,12 @@ mod tests {
             ("", "an empty pattern names no file"),
             ("/etc/passwd", "does not begin in the manifest's folder"),
             ("~/x", "does not begin in the manifest's folder"),
-            ("lib/../../x", "it holds `..`"),
-            ("a\0b", "holds a NUL"),
-            ("{a,b}.sh", "holds braces"),
-            ("lib/**.sh", "holds `**` beside other characters"),
-            ("lib/[a.sh", "is no pattern"),
-            ("a\\", "is no pattern"),
+            ("lib/../../x", "it contains `..`"),
+            ("a\0b", "contains a NUL"),
+            ("{a,b}.sh", "contains braces"),
+            ("lib/**.sh", "has `**` next to other characters"),
+            ("lib/[a.sh", "is not a valid pattern"),
+            ("a\\", "is not a valid pattern"),
         ] {
             let error = Glob::parse(text).unwrap_err();
             assert!(error.to_string().contains(words), "{text}: {error}");

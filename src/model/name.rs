@@ -29,7 +29,7 @@ pub enum BadName {
     #[error("white space at the start or the end")]
     Space,
     /// Too long for a file name with something around it; the length in bytes.
-    #[error("{0} bytes, and file names have room for 200")]
+    #[error("it has {0} bytes, and file names have room for 200")]
     Long(usize),
 }
 

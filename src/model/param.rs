@@ -283,7 +283,7 @@ impl BadValue {
             Self::Form(text, ParamType::Decimal) if text.contains(',') => {
                 "the decimal point is a `.`".to_owned()
             }
-            Self::Type("a string", kind) => format!("{} stands without quotes", kind.words()),
+            Self::Type("a string", kind) => format!("{} is written without quotes", kind.words()),
             Self::Type(_, ParamType::Text) => "in quotes it is a string".to_owned(),
             Self::Nul => "no variable can hold one".to_owned(),
             Self::Other(value, values) => {

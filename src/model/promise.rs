@@ -27,10 +27,10 @@ pub enum BadPattern {
     #[error("an empty pattern matches no name")]
     Empty,
     /// It names a folder.
-    #[error("{} holds a `/`: outputs are files in OUTPUT_DIR itself", quoted(.0))]
+    #[error("{} contains a `/`: outputs are files in OUTPUT_DIR itself", quoted(.0))]
     Folder(String),
     /// It is written as a glob of another kind.
-    #[error("{} holds `{}`, which these patterns do not have", quoted(.0), .1)]
+    #[error("{} contains `{}`, which these patterns do not support", quoted(.0), .1)]
     Other(String, char),
 }
 
@@ -245,15 +245,15 @@ impl fmt::Display for Broken {
                 write!(f, " and {} more", self.more)?;
             }
             match (self.strays.len(), self.promised.is_empty()) {
-                (_, true) => f.write_str(", and its outputs are none")?,
+                (_, true) => f.write_str(", and its `outputs` are empty")?,
                 (1, false) => write!(
                     f,
-                    ", which is none of its outputs: {}",
+                    ", which is not in its `outputs`: {}",
                     list(&self.promised)
                 )?,
                 _ => write!(
                     f,
-                    ", which are none of its outputs: {}",
+                    ", which are not in its `outputs`: {}",
                     list(&self.promised)
                 )?,
             }
@@ -370,9 +370,12 @@ mod tests {
             ("?", "an empty pattern matches no name"),
             (
                 "a/b",
-                "`a/b` holds a `/`: outputs are files in OUTPUT_DIR itself",
+                "`a/b` contains a `/`: outputs are files in OUTPUT_DIR itself",
             ),
-            ("[ab]", "`[ab]` holds `[`, which these patterns do not have"),
+            (
+                "[ab]",
+                "`[ab]` contains `[`, which these patterns do not support",
+            ),
         ] {
             assert_eq!(Pattern::parse(text).unwrap_err().to_string(), error);
         }
@@ -391,16 +394,16 @@ mod tests {
         );
         assert_eq!(
             left(&both, &["a_merge.csv", "x"]).unwrap_err(),
-            "left `x`, which is none of its outputs: `*_merge.csv`, `*.log?`"
+            "left `x`, which is not in its `outputs`: `*_merge.csv`, `*.log?`"
         );
         assert_eq!(
             left(&["a"], &["6", "5", "4", "3", "2", "1"]).unwrap_err(),
-            "left `2`, `3`, `4`, `5`, `6` and 1 more, which are none of its outputs: `a`\n\
+            "left `2`, `3`, `4`, `5`, `6` and 1 more, which are not in its `outputs`: `a`\n\
              left nothing that matches `a`"
         );
         assert_eq!(
             left(&[], &["x"]).unwrap_err(),
-            "left `x`, and its outputs are none"
+            "left `x`, and its `outputs` are empty"
         );
     }
 }

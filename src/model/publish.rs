@@ -49,16 +49,16 @@ pub enum BadTemplate {
     #[error("{} does not begin in the folder of results", quoted(.0))]
     Absolute(String),
     /// It leads elsewhere.
-    #[error("{} holds `.` or `..`", quoted(.0))]
+    #[error("{} contains `.` or `..`", quoted(.0))]
     Up(String),
     /// Nothing stands for that.
-    #[error("{} is none of {{key}}, {{name}} and {{step}}", quoted(.0))]
+    #[error("{} is not one of {{key}}, {{name}} and {{step}}", quoted(.0))]
     Unknown(String),
     /// A brace has no other one.
-    #[error("{} has a brace without the other one", quoted(.0))]
+    #[error("{} has a brace without its counterpart", quoted(.0))]
     Brace(String),
     /// No path has that.
-    #[error("{} holds a NUL, which no path does", quoted(.0))]
+    #[error("{} contains a NUL character, which no path can", quoted(.0))]
     Nul(String),
 }
 

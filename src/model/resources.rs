@@ -93,8 +93,7 @@ impl BadMemory {
     pub fn hint(&self) -> String {
         match self {
             Self::Form(_) => {
-                "for instance \"2G\", or \"2G..16G\" for one that is tried again with \
-                              twice as much when 2G were not enough"
+                "for instance \"2G\", or \"2G..16G\" to retry with twice as much whenever it was not enough"
                     .to_owned()
             }
             Self::Little(text, _) if text.bytes().all(|b| b.is_ascii_digit()) => {

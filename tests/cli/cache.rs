@@ -436,7 +436,7 @@ fn check_says_what_holds_of_a_cache() {
         .exits(0)
         .prints("  signs     lab:")
         .prints("nothing was there yet\n  write     what is put there comes back\n")
-        .prints("shared cache: all of it works\n");
+        .prints("shared cache: everything works\n");
     check(&trusting)
         .exits(0)
         .prints("results of this program's form are there");

@@ -354,6 +354,6 @@ script = 'sleep 0.3; cp $INPUT_FILE $OUTPUT_DIR/done'
     test.run(["-run", "-j", "1"])
         .exits(2)
         .says("f: no worker comes to work at worker 1: it said nothing")
-        .says("its tasks wait, all others go on")
+        .says("its tasks wait, and all others go on")
         .says("7 run, 0 reused, 0 failed, 3 pending");
 }

@@ -118,7 +118,7 @@ fn a_pattern_that_can_match_nothing_is_refused() {
     };
     let test = Test::with(&manifest("'a.txt', '*.log'", "begin:*.csv"));
     let told = test.run(["check"]).exits(2).says(
-        "`begin:*.csv` can match nothing: by its `outputs`, step `begin` leaves no such name",
+        "`begin:*.csv` can match nothing: according to its `outputs`, step `begin` leaves no such name",
     );
     assert!(told.stderr.contains("workflow.toml:10:"), "{told}");
     let told = told.says("hint: its `outputs` are `a.txt`, `*.log`");
@@ -184,7 +184,7 @@ fn what_cannot_be_meant_is_refused_where_it_stands() {
         ("'begn'", "", "there is no step `begn`"),
         ("'begn:*.x'", "", "did you mean `begin`?"),
         ("'begin:[a]'", "", "`begin:[a]`: "),
-        ("'begin', 'begin'", "", "`begin` is there twice"),
+        ("'begin', 'begin'", "", "`begin` is listed twice"),
         ("'one'", "", "`from` goes in a circle: one → one"),
         ("'two'", "'one:*.x'", "`from` goes in a circle: "),
     ] {

@@ -84,7 +84,10 @@ fn twenty_of_one_name_are_merged_and_reported_on() {
     assert!(!exported.contains("merge"), "{exported}");
     assert_eq!(test.read("out/lines"), "20\n");
     let check = test.text(&["check"]);
-    assert!(check.contains("gathers   all of a runset"), "{check}");
+    assert!(
+        check.contains("gathers   everything in the runset"),
+        "{check}"
+    );
 }
 
 #[test]
@@ -223,9 +226,9 @@ fn a_step_that_begins_to_gather_takes_what_waits_and_what_is_migrated() {
     test.runs();
     assert_eq!(test.times("merge"), 3);
     test.manifest(&pipeline(3));
-    test.run(["-run"])
-        .exits(0)
-        .says("merge gathers nothing: what came to it before it did was worked on one by one");
+    test.run(["-run"]).exits(0).says(
+        "merge gathers nothing: what came to it before it had `gather` was worked on one by one",
+    );
     assert_eq!(test.times("merge"), 3);
     test.run(["-migrate-tainted", "-run"]).exits(0);
     assert_eq!(test.times("merge"), 4);
@@ -299,7 +302,7 @@ fn what_cannot_be_meant_is_refused_where_it_stands() {
         ),
         (
             step("gather = 'nam'"),
-            "`gather`: `nam` is not \"name\", and no step",
+            "`gather`: `nam` is neither \"name\" nor a step",
         ),
         (step("gather = 'begni'"), "hint: did you mean `begin`?"),
         (

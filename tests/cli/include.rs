@@ -67,9 +67,9 @@ fn errors_have_their_file() {
         .says("error: `script` is empty\n  --> workflow.toml:10:10\n")
         .says("error: step `b` is already defined on line 9 of workflow.toml\n --> steps/a.toml:2:8\n  |\n2 | name = 'b'\n")
         .says("error: step `b` is a second start step; step `begin` is one already, on line 6 of workflow.toml\n --> steps/a.toml:4:9\n")
-        .says("error: [defaults] is for the manifest, and this is a part of it\n --> steps/c.toml:3:2\n")
+        .says("error: [defaults] belongs in the manifest, and this is only a part of it\n --> steps/c.toml:3:2\n")
         .says("error: unknown key `naem` in a step\n --> steps/c.toml:6:1\n  |\n6 | naem = 'c'\n  | ^^^^\n")
-        .says("error: `../x` leads out of the manifest's folder: it holds `..`\n --> steps/c.toml:8:11\n")
+        .says("error: `../x` leads out of the manifest's folder: it contains `..`\n --> steps/c.toml:8:11\n")
         .says("error: a value is missing after `=`\n --> steps/d.toml:3:")
         .says("workflow.toml: 7 errors; nothing was run\n");
 }
@@ -88,12 +88,12 @@ fn lints_have_their_file() {
     test.write("steps/none", "");
     test.run(["check"])
         .exits(0)
-        .says("warning: step `work` reads the host's variable `FOO`")
+        .says("warning: step `work` reads the host variable `FOO`")
         .says(" --> steps/work.toml:5:6\n  |\n5 | echo $FOO\n  |      ^^^^\n")
         .says(" --> steps/work.toml:6:1\n");
     test.run(["-run"])
         .exits(1)
-        .says("warning: steps/work.toml:5: step `work` reads the host's variable `FOO`");
+        .says("warning: steps/work.toml:5: step `work` reads the host variable `FOO`");
     test.run(["-run", "-strict"])
         .exits(1)
         .says(" --> steps/work.toml:5:6\n");
@@ -189,7 +189,7 @@ fn what_cannot_be_included() {
     ));
     test.run(["check"])
         .exits(2)
-        .says("hint: `include` stands above the first table of the file\n");
+        .says("hint: `include` belongs above the first table of the file\n");
     test.manifest("includ = ['own.toml']\n");
     test.run(["check"])
         .exits(2)

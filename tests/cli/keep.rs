@@ -84,17 +84,16 @@ fn no_kept_value_is_recorded_or_told() {
 #[test]
 fn of_a_variable_that_counts_for_nothing_there_is_a_warning() {
     let test = one("keep = ['OUT']", SCRIPT);
-    let warning = "warning: workflow.toml:10: step `work` reads the host's variable `FOO`, and another \
-                   value of it makes no new version\nhint: `keep = [\"OUT\", \"FOO\"]` makes one, ";
+    let warning = "warning: workflow.toml:10: step `work` reads the host variable `FOO`, but another value of it does not make a new version\nhint: add `keep = [\"OUT\", \"FOO\"]` so that it does, ";
     with(&test, &["-run"], None).exits(0).says(warning);
     // It was told when the version was registered.
     with(&test, &["-run", "-fresh"], Some("1"))
         .exits(0)
         .never_says("warning");
     let ran = with(&test, &["check"], None).exits(0);
-    ran.says("warning: step `work` reads the host's variable `FOO`, and")
+    ran.says("warning: step `work` reads the host variable `FOO`, but")
         .says(" --> workflow.toml:10:6\n   |\n10 | echo ${FOO:-none} > $OUTPUT_DIR/out\n   |      ^^^^^\n")
-        .says("hint: `keep = [\"OUT\", \"FOO\"]`")
+        .says("hint: add `keep = [\"OUT\", \"FOO\"]`")
         .prints("workflow.toml: 2 steps, no errors, 1 warning");
 }
 
@@ -104,7 +103,7 @@ fn strict_makes_it_an_error_before_anything_runs() {
     for words in [&["-run", "-strict"][..], &["check", "-strict"]] {
         with(&test, words, Some("1"))
             .exits(1)
-            .says("error: step `work` reads the host's variable `FOO`")
+            .says("error: step `work` reads the host variable `FOO`")
             .says("workflow.toml: 1 error (-strict); nothing was run");
         assert!(!test.path("db").exists());
     }

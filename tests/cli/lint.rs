@@ -65,13 +65,12 @@ fn a_file_that_several_tasks_write() {
         "[[step]]\nname = 'a'\nstart = true\nscript = 'echo a | tee own > $OUTPUT_DIR/a_b'\n\
          [[step]]\nname = 'b'\nscript = '''\nsort $INPUT_FILE > sorted\nuniq sorted > $OUTPUT_DIR/x\n'''\n",
     );
-    let words = "step `b` writes to `sorted` in the folder where all tasks start: those that run at the same time \
-                 write to the same file\n";
+    let words = "step `b` writes to `sorted` in the folder where all tasks start: tasks that run at the same time write to the same file\n";
     test.run(["check"])
         .exits(0)
         .says(words)
         .never_says("`own`")
-        .says("hint: \"$TMPDIR/sorted\" is a task's own");
+        .says("hint: \"$TMPDIR/sorted\" belongs to one task");
     test.run(["-run"]).exits(0).says(words);
 }
 
@@ -94,7 +93,7 @@ fn a_reference_without_a_package() {
         "[[step]]\nname = 'a'\nstart = true\nscript = 'true'\npackages = ['nixpkgs#']\n",
     );
     test.run(["check"]).exits(0).says(
-        "warning: step `a`: `nixpkgs#` names no package behind its `#`\n --> workflow.toml:5:12\n",
+        "warning: step `a`: `nixpkgs#` names no package after its `#`\n --> workflow.toml:5:12\n",
     );
 }
 
@@ -106,12 +105,12 @@ fn a_file_that_no_version_knows_of() {
     );
     test.write("template.html", "x");
     test.write("tool.sh", "#!/bin/sh\necho");
-    let words = "which is in none of its `files`: a change of it makes no new version\n";
+    let words = "which is not in its `files`: a change of it does not make a new version\n";
     let ran = test.run(["check"]).exits(0).prints("2 warnings");
     ran.says(&format!("warning: step `a` uses `tool.sh`, {words}"))
         .says(
             " --> workflow.toml:5:1\n  |\n5 | ./tool.sh > \"$OUTPUT_DIR/a_page\"\n  | ^^^^^^^^^\n\
-             hint: `files = [\"tool.sh\"]` makes one; with `!` before a name, no result depends on it\n",
+             hint: add `files = [\"tool.sh\"]` to the step; put `!` before a name if no result depends on it\n",
         )
         .says("warning: step `page` uses `template.html`, which");
     for words in [["check", "-strict"], ["-run", "-strict"]] {
@@ -125,7 +124,7 @@ fn a_file_that_no_version_knows_of() {
     test.run(["-run"])
         .exits(1)
         .says(&format!(
-            "warning: workflow.toml:5: step `a` uses `tool.sh`, {words}hint: `files = [\"tool.sh\"]` makes one; with `!` before a name, no result depends on it\n"
+            "warning: workflow.toml:5: step `a` uses `tool.sh`, {words}hint: add `files = [\"tool.sh\"]` to the step; put `!` before a name if no result depends on it\n"
         ))
         .says("warning: workflow.toml:9: step `page` uses `template.html`");
     test.run(["-run"])
@@ -147,7 +146,7 @@ fn a_file_that_comes_when_the_version_is_known_is_told_by_each_run() {
         &["-migrate-tainted", "-run"],
     ] {
         test.run(words).exits(0).says(
-            "warning: workflow.toml:4: step `a` uses `own.conf`, which is in none of its `files`",
+            "warning: workflow.toml:4: step `a` uses `own.conf`, which is not in its `files`",
         );
     }
     test.run([""; 0]).exits(0).never_says("own.conf");
@@ -181,7 +180,9 @@ fn files_that_are_named_elsewhere_than_in_a_script_of_a_shell() {
         test.write("t.awk", "");
         test.run(["check"])
             .exits(0)
-            .says(&format!("warning: step `a` uses {told}, which is in none"))
+            .says(&format!(
+                "warning: step `a` uses {told}, which is not in its `files`"
+            ))
             .says(&format!(" --> workflow.toml:{line}:"));
         test.run(["-run", "-strict"])
             .exits(1)
@@ -198,7 +199,7 @@ fn a_file_that_no_key_could_name() {
     test.run(command)
         .exits(0)
         .says("ref.fa`, which is not beside the manifest, where `files` could name it")
-        .says("hint: have a link in the manifest's folder lead to it")
+        .says("hint: put a link to it in the manifest's folder")
         .prints("1 warning");
     test.run(["-manifest", "m/workflow.toml", "-run", "-strict"])
         .exits(1);
@@ -222,7 +223,7 @@ fn a_file_that_the_version_knows_of_is_no_matter() {
     test.write("other", "");
     test.run(["check"])
         .exits(0)
-        .says("hint: add \"lib/x\" to the step's `files`; with `!` before a name, no result depends on it\n");
+        .says("hint: add \"lib/x\" to the step's `files`; put `!` before a name if no result depends on it\n");
 }
 
 #[test]
@@ -239,7 +240,7 @@ fn what_declared_scripts_use_is_found_too() {
         test.write(file, ":\n");
     }
     let told = test.run(["check"]).exits(0);
-    told.says("step `a` uses `lib.sh` in `tool.sh`, which is in none of its `files`")
+    told.says("step `a` uses `lib.sh` in `tool.sh`, which is not in its `files`")
         .says("step `a` uses `data.txt` in `tool.sh`")
         .says("step `a` uses `more.bash` in `run`")
         .says("add \"lib.sh\", \"data.txt\", \"more.bash\" to the step's `files`")

@@ -231,7 +231,7 @@ fn what_a_step_leaves_is_what_it_promises() {
         ("exit 0", "left nothing that matches `*_merge.csv`"),
         (
             "touch a_merge.csv x",
-            "left `x`, which is none of its outputs: `*_merge.csv`, `*.log?`",
+            "left `x`, which is not in its `outputs`: `*_merge.csv`, `*.log?`",
         ),
     ] {
         let test = promise(script);

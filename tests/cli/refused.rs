@@ -58,7 +58,7 @@ const SHAPES: &[(&str, &str, usize, &str)] = &[
     ),
     (
         "gather = 'ab'",
-        "`gather`: `ab` is not \"name\", and no step",
+        "`gather`: `ab` is neither \"name\" nor a step",
         8,
         "did you mean `a`?",
     ),
@@ -66,7 +66,7 @@ const SHAPES: &[(&str, &str, usize, &str)] = &[
         "gather = 'bb'",
         "`bb` gathers what comes of its own tasks",
         8,
-        "name the step whose tasks each have a group",
+        "name the step whose tasks each make a group",
     ),
     (
         "from = ['bb']",
@@ -90,17 +90,17 @@ const SHAPES: &[(&str, &str, usize, &str)] = &[
         "[[step]]\nname = 'bb'\nscript = ':'",
         "step `bb` is already defined on line 6",
         9,
-        "every step has a name of its own",
+        "each step needs a name of its own",
     ),
     (
         "each = true",
-        "`each` goes with one step in `with`, and step `bb` has another number",
+        "`each` needs exactly one step in `with`, and step `bb` does not have that",
         8,
         "for instance with = [\"index\"]",
     ),
     (
         "each = true\nwith = ['a', 'a']",
-        "`a` is there twice",
+        "`a` is listed twice",
         9,
         "leave one of them out",
     ),

@@ -56,7 +56,7 @@ fn a_circle_that_changes_nothing_is_an_error() {
     let test = Test::with(circle);
     let ran = test.run(["-run"]).exits(1);
     ran.says("goes round in a circle, there → back → there: task #2 before it already ran there on the same input")
-        .says("hint: let the script leave its output under another name once nothing changes");
+        .says("hint: let the script give its output another name once nothing changes");
     assert_eq!(test.count(), ["there", "back"]);
     test.run(["-run"]).exits(1).says("goes round in a circle");
     test.tally_is_right();
@@ -120,7 +120,7 @@ fn a_ring_whose_content_is_ever_new_ends_after_its_rounds() {
     for keys in ["rounds = 5", "rounds = 5\ncache = false"] {
         let test = Test::with(&manifest(keys));
         let ran = test.run(["-run"]).exits(1);
-        ran.says("goes round without an end, tick → tick: 5 tasks of tick stand above this one")
+        ran.says("goes round for ever, tick → tick: 5 tasks of tick stand above this one")
             .says("its input `tick` was routed to tick")
             .says("`rounds`");
         assert_eq!(test.count(), ["1", "2", "3", "4", "5"]);

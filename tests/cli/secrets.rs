@@ -311,7 +311,7 @@ fn what_is_no_secret() {
     .says("is given twice");
     for (keys, told) in [
         ("secrets = ['a-b']", "`a-b` cannot be a secret's name"),
-        ("secrets = ['a', 'a']", "secret `a` stands there twice"),
+        ("secrets = ['a', 'a']", "secret `a` is listed twice"),
         ("secrets = 'a'", "array"),
         ("secret = ['a']", "did you mean `secrets`?"),
         (
@@ -329,7 +329,7 @@ fn what_is_no_secret() {
     );
     test.run(["check"])
         .exits(0)
-        .says("step `s` reads `SECRET_b`, and `b` is none of its secrets")
+        .says("step `s` reads `SECRET_b`, but `b` is not one of its secrets")
         .says("no step reads secret `a`");
 }
 

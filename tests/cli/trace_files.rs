@@ -34,7 +34,7 @@ fn what_a_start_step_uses_is_found_without_a_db() {
     let said = test.text(&["trace-files", "begin"]);
     assert_eq!(
         said,
-        "begin: used beside the manifest, and in none of its `files`\n  env.sh\n  lib/list\n  \
+        "begin: used beside the manifest, but not in its `files`\n  env.sh\n  lib/list\n  \
          lib/more.sed\n  template.html\nits line in the manifest:\n\
          files = [\"env.sh\", \"template.html\", \"lib/list\", \"lib/more.sed\"]\n"
     );
@@ -82,7 +82,7 @@ fn a_step_that_uses_nothing() {
     );
     assert_eq!(
         test.text(&["trace-files", "begin"]),
-        "begin: nothing beside the manifest that is in none of its `files`\n"
+        "begin: nothing beside the manifest that is not in its `files`\n"
     );
     test.run(["trace-files", "begn"])
         .exits(2)
@@ -210,7 +210,7 @@ fn what_is_declared_is_not_told_again() {
     test.write("b", "");
     assert_eq!(
         test.text(&["trace-files", "begin"]),
-        "begin: used beside the manifest, and in none of its `files`\n  b\nits line in the manifest:\n\
+        "begin: used beside the manifest, but not in its `files`\n  b\nits line in the manifest:\n\
          files = [\"lib\", \"b\"]\n"
     );
 }

@@ -101,7 +101,7 @@ fn questions_tell_of_it() {
     assert_eq!(tasks.matches(context.as_str()).count(), 2, "{tasks}");
     let check = test.text(&["check"]);
     assert!(
-        check.contains("all of index, once that is there"),
+        check.contains("everything from index, once all of it is there"),
         "{check}"
     );
     let graph = test.text(&["graph"]);
@@ -283,7 +283,7 @@ fn each_input_is_worked_on_with_each_file() {
     let shell = test.text(&["shell", "known", task, "--", "/bin/sh", "-c", command]);
     assert_eq!(shell, "1_a_words\ntwo\n");
     let check = test.text(&["check"]);
-    assert!(check.contains("each output of index by itself"), "{check}");
+    assert!(check.contains("each output of index separately"), "{check}");
     test.runs().says("0 run");
     // One of the files, and one of the inputs.
     test.write("index/a.txt", "five\n");
@@ -375,7 +375,7 @@ fn what_cannot_be_meant_is_refused_where_it_stands() {
         ),
         (
             manifest("", "with = ['y', 'y']", ""),
-            "`y` is there twice",
+            "`y` is listed twice",
             9,
         ),
         (
@@ -400,7 +400,7 @@ fn what_cannot_be_meant_is_refused_where_it_stands() {
         ),
         (
             manifest("", "each = true", ""),
-            "`each` goes with one step in `with`, and step `x` has another number",
+            "`each` needs exactly one step in `with`, and step `x` does not have that",
             9,
         ),
         (

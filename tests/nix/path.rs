@@ -53,11 +53,11 @@ fn two_packages_with_one_program_are_told_once_they_are_resolved() {
     );
     let [one, two] = ["one", "two"].map(|name| format!("path:{}#{name}", flake.display()));
     world.one_step(&[&one, &two], "same");
-    assert!(!world.run("check").ok().stderr.contains("both bring"));
+    assert!(!world.run("check").ok().stderr.contains("both provide"));
     world.run("-run").ok();
     assert_eq!(world.said(), "one");
     let words = |first: &str, second: &str| {
-        format!("`{first}` and `{second}` both bring `same`; the script has that of `{first}`")
+        format!("`{first}` and `{second}` both provide `same`; the script gets that from `{first}`")
     };
     world.run("check").failed(0, &[&words(&one, &two)]);
     world

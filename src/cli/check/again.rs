@@ -55,13 +55,14 @@ fn found(manifest: &Manifest, router: &Router, text: &str) -> Vec<Diagnostic> {
             }
         );
         let hint = if by_from {
-            "let `from` name steps before it alone, or a pattern behind a colon that does not match this; \
-             set `rounds` if so many rounds are meant"
+            "let `from` name only steps before it, or add a colon and a pattern that does not match this; if the \
+             rounds are intended, set `rounds`"
         } else if step.gather.is_some() {
-            "a task cannot gather what comes of itself and will fail: leave it under a name without the step's"
+            "a task cannot gather what comes of itself and will fail: give the output a name without the step's \
+             name in it"
         } else {
-            "it would go round without an end: leave it under a name without the step's, or set `rounds` \
-             if so many rounds are meant"
+            "it would go round for ever: give the output a name without the step's name in it, or set `rounds` if \
+             the rounds are intended"
         };
         let place = place(step, &manifest.places[at], text, output);
         found.push(Diagnostic::at(place, message).hint(hint.to_owned()));
@@ -93,7 +94,7 @@ fn too_late(manifest: &Manifest, ways: &[Vec<(usize, String)>], text: &str) -> V
             quoted(output)
         );
         let hint = format!(
-            "steps gather in the order of the manifest: move {own} up, before {}, or let the output have another name",
+            "steps gather in the order of the manifest: move {own} up, before {}, or give the output another name",
             quoted(other.as_str())
         );
         let place = place(step, &manifest.places[at], text, output);

@@ -60,5 +60,5 @@ pub(super) fn tried(options: &Tried, source: &mut Source) -> Result<(), Failure>
         return Err(failure);
     }
     tried.map_err(|refusal| Failure::usage(refusal.words).hint(refusal.hint))?;
-    print("shared cache: all of it works\n")
+    print("shared cache: everything works\n")
 }

@@ -71,10 +71,10 @@ pub(super) fn variables(step: &Step) -> Option<String> {
 /// What runs the step's script, as far as its text tells.
 pub(super) fn launch(step: &Step) -> Option<String> {
     if step.sandbox {
-        return Some("one a task, in a sandbox of its own".to_owned());
+        return Some("one for each task, in a sandbox of its own".to_owned());
     }
     if step.gpus > 0 {
-        return Some("one a task: each has GPUs of its own".to_owned());
+        return Some("one for each task: each has its own GPUs".to_owned());
     }
     let name = Path::new(&step.shell[0]).file_name()?.to_str()?;
     let options: Vec<&str> = step.shell[1..].iter().map(String::as_str).collect();
@@ -97,7 +97,7 @@ pub(super) fn launch(step: &Step) -> Option<String> {
             Err(obstacle) => format!("{obstacle} (`warm = true` accepts that)"),
         },
     };
-    Some(format!("one a task: {cold}"))
+    Some(format!("one for each task: {cold}"))
 }
 
 /// What a step sees, if it runs in a sandbox.
@@ -131,9 +131,9 @@ pub(super) fn with(step: &Step) -> Option<String> {
     let words = words.join(", ");
     (!words.is_empty()).then(|| {
         if step.each {
-            format!("each output of {words} by itself, once all are there")
+            format!("each output of {words} separately, once all are there")
         } else {
-            format!("all of {words}, once that is there")
+            format!("everything from {words}, once all of it is there")
         }
     })
 }
@@ -141,10 +141,10 @@ pub(super) fn with(step: &Step) -> Option<String> {
 /// What a step gathers, and when.
 pub(super) fn gather(step: &Step, steps: &[Step]) -> Option<String> {
     let mut words = match step.gather? {
-        Gather::All => "all of a runset, once that is there".to_owned(),
-        Gather::ByKey => "what has the same key, once all is there".to_owned(),
+        Gather::All => "everything in the runset, once all of it is there".to_owned(),
+        Gather::ByKey => "everything with the same key, once all of it is there".to_owned(),
         Gather::Below(owner) => format!(
-            "what descends from each task of {}, once that is there",
+            "what descends from each task of {}, once all of it is there",
             steps[owner].name
         ),
     };
@@ -198,7 +198,7 @@ pub(super) fn limits(step: &Step) -> Option<String> {
         Cache::Always => {}
         Cache::Never => words.push("never reused".to_owned()),
         Cache::Within(age) => words.push(format!("reused up to an age of {}", exact(age))),
-        Cache::Runset => words.push("reused in its runset alone".to_owned()),
+        Cache::Runset => words.push("reused only in its runset".to_owned()),
     }
     (!words.is_empty()).then(|| words.join(", "))
 }

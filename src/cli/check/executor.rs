@@ -49,7 +49,7 @@ pub(super) fn tried(name: &str, source: &Source, places: &Places) -> Result<(), 
         _ => crew.hint,
     };
     tried.map_err(|why| Failure::usage(format!("executor {shown}: {why}")).hint(hint))?;
-    print(&format!("executor {shown}: all of it works\n"))
+    print(&format!("executor {shown}: everything works\n"))
 }
 
 /// With a signal that ends this program, what it has started ends, too, and a place in a queue is given back.

@@ -118,21 +118,21 @@ fn in_words(step: &Step, declared: &[&Glob], found: Vec<Named>) -> Vec<Diagnosti
     });
     let list = beside.collect::<Vec<_>>().join(", ");
     let hint = if declared.is_empty() {
-        format!("`files = [{list}]` makes one")
+        format!("add `files = [{list}]` to the step")
     } else {
         format!("add {list} to the step's `files`")
     };
-    let hint = format!("{hint}; with `!` before a name, no result depends on it");
+    let hint = format!("{hint}; put `!` before a name if no result depends on it");
     let name = quoted(step.name.as_str());
     let but = if step.sandbox {
         "its sandbox does not show it"
     } else {
-        "a change of it makes no new version"
+        "a change of it does not make a new version"
     };
     let told = found.into_iter().map(|Named { lead, span, within }| match lead {
         Lead::Beside(path) => {
             let message = format!(
-                "step {name} uses {}{within}, which is in none of its `files`: {but}",
+                "step {name} uses {}{within}, which is not in its `files`: {but}",
                 quoted(&path)
             );
             Diagnostic::at(span, message).hint(hint.clone())
@@ -144,7 +144,7 @@ fn in_words(step: &Step, declared: &[&Glob], found: Vec<Named>) -> Vec<Diagnosti
                 quoted(&path)
             );
             Diagnostic::at(span, message).hint(
-                "have a link in the manifest's folder lead to it, and use and name the link: its `files` follow links",
+                "put a link to it in the manifest's folder, and use and name the link: `files` follow links",
             )
         }
     });

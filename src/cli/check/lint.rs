@@ -160,7 +160,7 @@ pub(in super::super) fn tell(
     }
     if found.len() > TOLD {
         listener(&Event::Warning(&format!(
-            "and {} like these; `task-pipeline check` tells all",
+            "and {} more like these; `task-pipeline check` shows all",
             count(found.len() - TOLD, "more warning")
         )));
     }

@@ -38,7 +38,7 @@ pub(super) fn unknown(
     let found = survey.variables.iter().filter_map(|variable| {
         let name = parameter(variable)?;
         let message = format!(
-            "step {} reads {}, and there is no parameter {}",
+            "step {} reads {}, but there is no parameter {}",
             quoted(step.name.as_str()),
             quoted(&variable.name),
             quoted(&name)

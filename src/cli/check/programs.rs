@@ -25,12 +25,12 @@ pub(super) fn references(source: &Source) -> Vec<Diagnostic> {
             .filter(|text| text.ends_with('#'))
             .map(move |text| {
                 let message = format!(
-                    "step {}: {} names no package behind its `#`",
+                    "step {}: {} names no package after its `#`",
                     quoted(step.name.as_str()),
                     quoted(text)
                 );
                 let hint = format!(
-                    "write {:?} where the flake's default package is meant",
+                    "if you mean the flake's default package, write {:?}",
                     text.trim_end_matches('#')
                 );
                 at_packages(places, message).hint(hint)
@@ -83,7 +83,7 @@ fn words(step: &Step, [first, second]: &[String; 2], programs: &[String]) -> Str
         list = format!("{list} and {} more", programs.len() - NAMED);
     }
     format!(
-        "step {}: {} and {} both bring {list}; the script has {} of {}",
+        "step {}: {} and {} both provide {list}; the script gets {} from {}",
         quoted(step.name.as_str()),
         quoted(first),
         quoted(second),

@@ -28,7 +28,7 @@ pub(super) fn of(source: &Source) -> Vec<Diagnostic> {
             let file = quoted(&format!("x_{name}.txt"));
             let hint = match step.from.first() {
                 Some(source) => format!(
-                    "its `from` names {}, and no such output is left; nor is a file such as {file}",
+                    "its `from` names {}, but no step leaves such an output, nor a file such as {file}",
                     quoted(&source.to_string())
                 ),
                 None => format!("no step before it leaves a file such as {file}"),
@@ -53,7 +53,7 @@ fn breach(step: &Step, places: &StepPlaces) -> Option<Diagnostic> {
         .iter()
         .find(|name| !promised.iter().any(|one| one.matches(name)));
     let message = if let Some(name) = unlike {
-        format!("{} is none of its `outputs`", quoted(name))
+        format!("{} is not in its `outputs`", quoted(name))
     } else {
         let kept = |one: &&Pattern| one.is_optional() || left.iter().any(|name| one.matches(name));
         let lacks = promised.iter().find(|one| !kept(one))?;
@@ -67,8 +67,8 @@ fn breach(step: &Step, places: &StepPlaces) -> Option<Diagnostic> {
         quoted(step.name.as_str())
     );
     Some(Diagnostic::at(places.script.clone(), message).hint(
-            "a task may leave what `outputs` names and nothing else; `x?` there says that there may be none",
-        ))
+        "a task may leave only what `outputs` names; `x?` there means that it may be missing",
+    ))
 }
 
 /// The names of the steps that tasks can come to; none if that is not known for certain.
@@ -276,7 +276,7 @@ mod tests {
         for (rest, told) in [
             (
                 "outputs = ['x']\nscript = 'echo > $OUTPUT_DIR/y'",
-                "`y` is none of its `outputs`",
+                "`y` is not in its `outputs`",
             ),
             (
                 "outputs = ['x', 'y']\nscript = 'echo > $OUTPUT_DIR/y'",

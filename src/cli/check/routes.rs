@@ -36,7 +36,7 @@ impl<'a> Routes<'a> {
             .iter()
             .map(|name| {
                 if step.outputs.is_some() && !promised.iter().any(|one| one.matches(name)) {
-                    return format!("{name} → fails (it is none of its outputs)");
+                    return format!("{name} → fails (it is not in its `outputs`)");
                 }
                 self.route(name)
             })

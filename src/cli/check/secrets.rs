@@ -32,7 +32,7 @@ pub(super) fn unlisted(
     let found = survey.variables.iter().filter_map(|variable| {
         let name = secret(variable)?;
         let message = format!(
-            "step {} reads {}, and {} is none of its secrets",
+            "step {} reads {}, but {} is not one of its secrets",
             quoted(step.name.as_str()),
             quoted(&variable.name),
             quoted(&name)
@@ -44,7 +44,7 @@ pub(super) fn unlisted(
             format!("did you mean {}?", quoted(near))
         } else {
             all.push(name);
-            format!("`secrets = {all:?}` has the run give it")
+            format!("add `secrets = {all:?}`, so that the run provides it")
         };
         Some(Diagnostic::at(span, message).hint(hint))
     });
@@ -108,7 +108,7 @@ mod tests {
                 ("$SECRET_api_tokn", "did you mean `api_token`?"),
                 (
                     "$SECRET_key",
-                    "`secrets = [\"api_token\", \"key\"]` has the run give it"
+                    "add `secrets = [\"api_token\", \"key\"]`, so that the run provides it"
                 ),
             ]
         );

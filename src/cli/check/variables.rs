@@ -40,13 +40,13 @@ pub(super) fn unseen(
             let mut keep = step.keep.clone();
             keep.push(name.clone());
             let message = format!(
-                "step {} reads the host's variable {}, and another value of it makes no new version",
+                "step {} reads the host variable {}, but another value of it does not make a new version",
                 quoted(step.name.as_str()),
                 quoted(name)
             );
             let span = place(step, places, text, variable);
             Diagnostic::at(span, message).hint(format!(
-                "`keep = {keep:?}` makes one, `env = {{ {name} = \"…\" }}` sets it"
+                "add `keep = {keep:?}` so that it does, or set it: `env = {{ {name} = \"…\" }}`"
             ))
         })
         .collect()
@@ -107,12 +107,12 @@ mod tests {
             [
                 (
                     "${FOO".to_owned(),
-                    "`keep = [\"A\", \"FOO\"]` makes one, `env = { FOO = \"…\" }` sets it"
+                    "add `keep = [\"A\", \"FOO\"]` so that it does, or set it: `env = { FOO = \"…\" }`"
                         .to_owned()
                 ),
                 (
                     "$BAR".to_owned(),
-                    "`keep = [\"A\", \"BAR\"]` makes one, `env = { BAR = \"…\" }` sets it"
+                    "add `keep = [\"A\", \"BAR\"]` so that it does, or set it: `env = { BAR = \"…\" }`"
                         .to_owned()
                 ),
             ]

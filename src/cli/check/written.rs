@@ -28,15 +28,15 @@ pub(super) fn of(step: &Step, places: &StepPlaces, text: &str, survey: &Survey) 
         .into_iter()
         .map(|spot| {
             let message = format!(
-                "step {} writes to {} in the folder where all tasks start: those that run at the same \
-                 time write to the same file",
+                "step {} writes to {} in the folder where all tasks start: tasks that run at the same time write to \
+                 the same file",
                 quoted(step.name.as_str()),
                 quoted(&spot.path)
             );
             let name = spot.path.rsplit('/').find(|part| !part.is_empty());
             let at = spot.at..spot.at + length(&step.script, spot.at);
             Diagnostic::at(places.in_script(text, at), message).hint(format!(
-                "\"$TMPDIR/{}\" is a task's own and goes with it; what is to stay is left in \"$OUTPUT_DIR\"",
+                "\"$TMPDIR/{}\" belongs to one task and goes with it; leave what is to stay in \"$OUTPUT_DIR\"",
                 name.unwrap_or("x")
             ))
         })
@@ -64,7 +64,8 @@ pub(in super::super) fn left_nothing(manifest: &Manifest, summary: &Summary) -> 
         let spot = survey.words.iter().find(|spot| is_shared(spot))?;
         let name = spot.path.rsplit('/').find(|part| !part.is_empty());
         Some(format!(
-            "step {} left nothing: {} is in the folder where its script started, and results are what is in $OUTPUT_DIR\n\
+            "step {} left nothing: {} is in the folder where its script started, but only what is in $OUTPUT_DIR is \
+             a result\n\
              hint: write to \"$OUTPUT_DIR/{}\"",
             quoted(step.name.as_str()),
             quoted(&spot.path),

@@ -134,12 +134,12 @@ pub(super) fn in_words(step: &Step, found: &Found) -> String {
     if found.beside.is_empty() && found.folders.is_empty() {
         let _ = writeln!(
             text,
-            "{name}: nothing beside the manifest that is in none of its `files`"
+            "{name}: nothing beside the manifest that is not in its `files`"
         );
     } else {
         let _ = writeln!(
             text,
-            "{name}: used beside the manifest, and in none of its `files`"
+            "{name}: used beside the manifest, but not in its `files`"
         );
         let paths = found.beside.iter().cloned();
         let folders = found

@@ -131,7 +131,7 @@ impl Scheduler<'_> {
         let (gets, own) = (of(queue), visible(step.name.as_str()));
         let last = of(lines.barriers.at(level).queue);
         Some(format!(
-            "left {}, which {gets} gets of {own} besides its input; but {own} works on what came from \
+            "left {}, which {gets} gets from {own} in addition to its input; but {own} works on what came from \
              {last}, which came after all of that\n\
              hint: let {own} work on something else, or take it out of `with` of {gets}",
             quoted(name)
@@ -155,8 +155,7 @@ impl Scheduler<'_> {
                          came from none"
                     ),
                     format!(
-                        "let the output have another name; or gather = true on {gathers}, for all of a \
-                         runset together"
+                        "give the output another name, or use gather = true in {gathers}, for everything in a runset together"
                     ),
                 ));
             }
@@ -171,8 +170,8 @@ impl Scheduler<'_> {
             return Some((
                 works,
                 format!(
-                    "steps gather in the order of the manifest: move {last} up, before {gathers}, or \
-                     let the output have another name"
+                    "steps gather in the order of the manifest: move {last} up, before {gathers}, or give the \
+                     output another name"
                 ),
             ));
         }
@@ -182,9 +181,8 @@ impl Scheduler<'_> {
             format!("{own} works on what came from {gathers}")
         };
         Some((
-            format!("{works}, which had gathered all by then"),
-            "let the output have another name, or a step that stands further down in the manifest \
-             gather it"
+            format!("{works}, which had gathered everything by then"),
+            "give the output another name, or let a step further down in the manifest gather it"
                 .to_owned(),
         ))
     }

@@ -301,8 +301,7 @@ fn what_comes_back_to_where_it_was_gathered_fails() {
     for (steps, told) in [
         (
             vec![step("begin"), gathers("merge"), step("act")],
-            "left `x_merge`, which goes to merge; but act works on what came from merge, which had \
-             gathered all by then",
+            "left `x_merge`, which goes to merge; but act works on what came from merge, which had gathered everything by then",
         ),
         (
             vec![step("begin"), gathers("merge"), gathers("act")],

@@ -264,7 +264,7 @@ fn what_works_on_what_waited_for_it_cannot_be_given_to_that() {
     let error = &summary.failures[0].error;
     assert!(
         error.starts_with(
-            "left `part`, which map gets of index besides its input; but index works on what came from map"
+            "left `part`, which map gets from index in addition to its input; but index works on what came from map"
         ) && error.contains("\nhint: "),
         "{error}"
     );

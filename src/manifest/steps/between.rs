@@ -56,7 +56,7 @@ pub(super) fn promised(
             let at = texts.find(|one| one.value == text);
             let at = at.map_or_else(|| draft.place(), |one| one.at.clone());
             let message = format!(
-                "{} can match nothing: by its `outputs`, {} leaves no such name",
+                "{} can match nothing: according to its `outputs`, {} leaves no such name",
                 quoted(&text),
                 other.fields.label
             );
@@ -72,7 +72,7 @@ pub(super) fn promised(
 
 /// What to do about rows that have files.
 const ONE_BY_ONE: &str =
-    "let them go to a step that works on each row with its files, and leaves what is gathered";
+    "send them to a step that works on each row with its files, and gather what that leaves";
 
 /// What each step gathers.
 pub(super) fn gathered(
@@ -107,7 +107,7 @@ pub(super) fn gathered(
                 quoted(&step.value)
             );
             let error = Diagnostic::at(input.at.at.clone(), message);
-            reader.error(error.hint("let them go to another step, or gather = true on this one"));
+            reader.error(error.hint("send them to another step, or use gather = true in this one"));
             continue;
         }
         let with_files = |input: &&Input| takes(input) && !input.paths.is_empty();
@@ -187,7 +187,7 @@ fn pairs(reader: &mut Reader<'_>, drafts: &[Draft]) {
                 "leave out one of them",
             ),
             _ => (
-                format!("`each` goes with one step in `with`, and {label} has another number"),
+                format!("`each` needs exactly one step in `with`, and {label} does not have that"),
                 "for instance with = [\"index\"], for a task on each input with each output of that step",
             ),
         };

@@ -105,7 +105,7 @@ script = " "
        |
     14 | script = " "
        |          ^^^
-    hint: a step that does nothing on purpose has the script ":"
+    hint: for a step that is meant to do nothing, use the script ":"
     "#);
 }
 
@@ -113,14 +113,14 @@ script = " "
 fn what_does_not_go_with_a_sandbox() {
     assert_snapshot!(messages("
         network = true
-    "), @"`network` is for steps in a sandbox, and step `a` is in none | true | add sandbox = true, or leave it out: without a sandbox, scripts have the network");
+    "), @"`network` is for steps in a sandbox, and step `a` has none | true | add sandbox = true, or leave it out: without a sandbox, scripts have the network");
     assert_snapshot!(messages("
         sandbox = true
         warm = true
         pure = false
     "), @r"
     step `a` has a sandbox, and a warm shell would run many tasks in it | true | leave `warm` out: each task has a sandbox of its own
-    step `a` has a sandbox, in which no variables of the host are seen | false | leave `pure` out, and name what the script reads in `keep`
+    step `a` has a sandbox, where host variables cannot be seen | false | leave `pure` out, and name what the script reads in `keep`
     ");
     assert_snapshot!(messages("
         sandbox = 1
@@ -146,12 +146,12 @@ fn keys() {
     unknown key `scirpt` in step `a` | scirpt | did you mean `script`?
     unknown key `command` in step `a` | command | did you mean `script`?
     unknown key `nixpkgs` in step `a` | nixpkgs | `nixpkgs` belongs in [nix]
-    unknown key `colour` in step `a` | colour | [[step]] can hold: name, start, script, packages, files, env, shell, pure, keep, params, secrets, outputs, folders, parallel, cpus, memory, gpus, uses, timeout, retries, retry_delay, rounds, cache, checkpoint, executor_secrets, share, publish, warm, executor, sandbox, network, gather, from, with, each, partial, empty
+    unknown key `colour` in step `a` | colour | [[step]] can have: name, start, script, packages, files, env, shell, pure, keep, params, secrets, outputs, folders, parallel, cpus, memory, gpus, uses, timeout, retries, retry_delay, rounds, cache, checkpoint, executor_secrets, share, publish, warm, executor, sandbox, network, gather, from, with, each, partial, empty
     unknown key `retries` in [nix] | retries | `retries` belongs in [defaults] or [[step]]
     unknown key `nixpkg` in [nix] | nixpkg | did you mean `nixpkgs`?
     unknown key `name` in [defaults] | name | `name` belongs in [[step]] or [[input]]
     unknown table `nixx` | nixx | did you mean [nix]?
-    unknown table `other` | other | a manifest can hold include, [nix], [store], [cache], [publish], [limits], [executors], [defaults], [params], [[input]] and [[step]]
+    unknown table `other` | other | a manifest can have include, [nix], [store], [cache], [publish], [limits], [executors], [defaults], [params], [[input]] and [[step]]
     "#);
 }
 
@@ -177,7 +177,7 @@ fn types() {
     `parallel` must be a whole number, not a string | '4' | without quotes: 4
     `timeout` must be a length of time in quotes, not a whole number | 10 | for seconds: "10s"
     `retries` must be a whole number or a table, not a decimal number | 1.5 | for instance 3, or { count = 3, delay = "10s" }
-    `cache` must be true, false, "runset" or a length of time in quotes, not a date or time | 1979-05-27 | for results of the last twelve hours alone: `cache` = "12h"
+    `cache` must be true, false, "runset" or a length of time in quotes, not a date or time | 1979-05-27 | to reuse only results of the last twelve hours: `cache` = "12h"
     "#);
     assert_snapshot!(errors("step = 'x'\nnix = []\n[[defaults]]\n"), @"
     error: `step` must be a list of tables, not a string
@@ -221,7 +221,7 @@ fn numbers_and_lengths_of_time() {
     assert_snapshot!(messages("parallel = 0x1_0000_0000\nretries = 99999999999999999999999999999999999999999\ntimeout = '0s'\nretry_delay = '0s'"), @r#"
     `parallel` must be at most 4294967295 | 0x1_0000_0000 | -
     `retries` must be at most 4294967295 | 99999999999999999999999999999999999999999 | -
-    `timeout`: `0s` is no time at all | 0s | leave the key out for no limit
+    `timeout`: `0s` is no time at all | 0s | for no limit, leave the key out
     `retry_delay`: `0s` is no time at all | 0s | for the shortest: "1ms"
     "#);
     assert_snapshot!(messages("retries = -99999999999999999999999999999999999999999\ntimeout = '1h 5m'"), @r#"
@@ -245,18 +245,18 @@ fn variables() {
         GOOD = "a\u0000"
         NUMBER = 1
     "#), @r#"
-    `A B` cannot be a variable's name | A B | letters, digits and underscores, no digit first
-    `1A` cannot be a variable's name | 1A | letters, digits and underscores, no digit first
-    `A=B` cannot be a variable's name | A=B | letters, digits and underscores, no digit first
-    "" cannot be a variable's name | "" | letters, digits and underscores, no digit first
+    `A B` cannot be a variable's name | A B | use letters, digits and underscores, but no digit first
+    `1A` cannot be a variable's name | 1A | use letters, digits and underscores, but no digit first
+    `A=B` cannot be a variable's name | A=B | use letters, digits and underscores, but no digit first
+    "" cannot be a variable's name | "" | use letters, digits and underscores, but no digit first
     `INPUT_FILE` cannot be set: each task is given its own | INPUT_FILE | choose another name
     `OUTPUT_DIR` cannot be set: each task is given its own | OUTPUT_DIR | choose another name
     `TMPDIR` cannot be set: each task is given its own | TMPDIR | choose another name
     `TASK_PIPELINE_TASK` cannot be set: each task is given its own | TASK_PIPELINE_TASK | choose another name
     `PATH` cannot be set: a step's packages decide what its script finds | PATH | name the programs' packages in `packages`
-    `A=B` cannot be a variable's name | "A=B" | letters, digits and underscores, no digit first
-    "" cannot be a variable's name | "" | letters, digits and underscores, no digit first
-    variable `GOOD` contains a NUL character | \u0000 | no script, variable or argument can hold one
+    `A=B` cannot be a variable's name | "A=B" | use letters, digits and underscores, but no digit first
+    "" cannot be a variable's name | "" | use letters, digits and underscores, but no digit first
+    variable `GOOD` contains a NUL character | \u0000 | no script, variable or argument can contain one
     variable `NUMBER` must be a string, not a whole number | 1 | in quotes it is a string: "1"
     "#);
 }
@@ -265,7 +265,7 @@ fn variables() {
 fn shells() {
     assert_snapshot!(messages("shell = []"), @r#"`shell` is empty | [] | the program and its arguments before the script: ["bash", "-euo", "pipefail", "-c"]"#);
     assert_snapshot!(messages("shell = ['', '-c']"), @r#"`shell` names no program | '' | the program and its arguments before the script: ["bash", "-euo", "pipefail", "-c"]"#);
-    assert_snapshot!(messages(r#"shell = ["sh", "\u0000"]"#), @r"an entry of `shell` contains a NUL character | \u0000 | no script, variable or argument can hold one");
+    assert_snapshot!(messages(r#"shell = ["sh", "\u0000"]"#), @r"an entry of `shell` contains a NUL character | \u0000 | no script, variable or argument can contain one");
 }
 
 #[test]
@@ -306,7 +306,7 @@ fn names() {
     bad step name: `..` is a folder, not a name | .. | a step's name becomes part of its inputs' file names
     `name` must be a string, not a whole number | 1 | in quotes it is a string: "1"
     a step has no name | [[step]] | add name = "…"
-    step `a` is already defined on line 2 | 'a' | every step has a name of its own
+    step `a` is already defined on line 2 | 'a' | each step needs a name of its own
     "#);
 }
 
@@ -331,11 +331,11 @@ fn scripts() {
         script = ["x"]
     "#), @r#"
     step `b` has no script | "b" | add script = '''…'''
-    `script` is empty | "" | a step that does nothing on purpose has the script ":"
+    `script` is empty | "" | for a step that is meant to do nothing, use the script ":"
     `script` is empty | '''
             	
-            ''' | a step that does nothing on purpose has the script ":"
-    `script` contains a NUL character | \u0000 | no script, variable or argument can hold one
+            ''' | for a step that is meant to do nothing, use the script ":"
+    `script` contains a NUL character | \u0000 | no script, variable or argument can contain one
     `script` must be a string, not an array | ["x"] | -
     "#);
 }
@@ -361,7 +361,7 @@ fn start_steps() {
       |
     8 | name = 'first'
       |        ^^^^^^^
-    hint: exactly one step has start = true, perhaps `first`; where files, rows or lines come in from outside, an [[input]] takes its place
+    hint: exactly one step has start = true, perhaps `first`; if files, rows or lines come in from outside, use an [[input]] instead
     ");
     assert_snapshot!(errors(&none.replace("'b'", "'start'")), @"
     error: no step is the start step
@@ -369,7 +369,7 @@ fn start_steps() {
       |
     2 | name = 'start'
       |        ^^^^^^^
-    hint: exactly one step has start = true, perhaps `start`; where files, rows or lines come in from outside, an [[input]] takes its place
+    hint: exactly one step has start = true, perhaps `start`; if files, rows or lines come in from outside, use an [[input]] instead
     ");
     assert_snapshot!(errors("[[step]]\nname = 'a'\nscript = 'touch $OUTPUT_DIR/a'\nstart = false"), @"
     error: no step is the start step
@@ -377,7 +377,7 @@ fn start_steps() {
       |
     2 | name = 'a'
       |        ^^^
-    hint: exactly one step has start = true, perhaps `a`; where files, rows or lines come in from outside, an [[input]] takes its place
+    hint: exactly one step has start = true, perhaps `a`; if files, rows or lines come in from outside, use an [[input]] instead
     ");
 }
 
@@ -386,17 +386,17 @@ fn no_steps() {
     assert_snapshot!(errors(""), @r#"
     error: the manifest has no steps
      --> workflow.toml
-    hint: the least that it needs: [[step]] with name = "…", start = true and script = '''…'''
+    hint: it needs at least one [[step]] with name = "…", start = true and script = '''…'''
     "#);
     assert_snapshot!(errors("step = []"), @r#"
     error: the manifest has no steps
      --> workflow.toml
-    hint: the least that it needs: [[step]] with name = "…", start = true and script = '''…'''
+    hint: it needs at least one [[step]] with name = "…", start = true and script = '''…'''
     "#);
     assert_snapshot!(errors("name = 'a'\nscript = ':'"), @r#"
     error: the manifest has no steps
      --> workflow.toml
-    hint: the least that it needs: [[step]] with name = "…", start = true and script = '''…'''
+    hint: it needs at least one [[step]] with name = "…", start = true and script = '''…'''
 
     error: unknown key `name`
      --> workflow.toml:1:1
@@ -465,9 +465,9 @@ fn outputs_that_are_no_patterns() {
     let shown = crate::manifest::diagnostic::render("workflow.toml", text, &errors);
     for error in [
         "an empty pattern matches no name",
-        "`a/b` holds a `/`",
-        "`[x]` holds `[`",
-        "`*.log?` says the same names as `*.log`",
+        "`a/b` contains a `/`",
+        "`[x]` contains `[`",
+        "`*.log?` matches the same names as `*.log`",
         "an entry of `outputs` must be a string",
         "workflow.toml:5:",
     ] {
@@ -483,13 +483,13 @@ fn files() {
         files = 'lib/*'
     "), @r#"
     an empty pattern names no file | '' | `*` stands for all files of the folder, for instance ["lib/*.sh", "template.html"]
-    `/etc/passwd` does not begin in the manifest's folder | /etc/passwd | name files below the manifest's folder; what lies elsewhere can be linked to from there
-    `../x` leads out of the manifest's folder: it holds `..` | ../x | name files below the manifest's folder; what lies elsewhere can be linked to from there
-    `a{b,c}` holds braces, which these patterns do not have | a{b,c} | write two patterns; `\{` stands for the character itself
-    `a/**b` holds `**` beside other characters | a/**b | `**` stands alone for folders: `lib/**/*.sh`
-    `x[` is no pattern: unclosed character class; missing ']' | x[ | `[abc]` stands for one of the characters; `\[` for the character itself
+    `/etc/passwd` does not begin in the manifest's folder | /etc/passwd | name files below the manifest's folder; for a file elsewhere, put a link to it there
+    `../x` leads out of the manifest's folder: it contains `..` | ../x | name files below the manifest's folder; for a file elsewhere, put a link to it there
+    `a{b,c}` contains braces, which these patterns do not support | a{b,c} | write two patterns; `\{` stands for the character itself
+    `a/**b` has `**` next to other characters | a/**b | `**` must be on its own between slashes, and stands for folders: `lib/**/*.sh`
+    `x[` is not a valid pattern: unclosed character class; missing ']' | x[ | `[abc]` stands for one of the characters; `\[` for the character itself
     an entry of `files` must be a string, not a whole number | 3 | in quotes it is a string: "3"
-    `~/x` does not begin in the manifest's folder | ~/x | name files below the manifest's folder; what lies elsewhere can be linked to from there
+    `~/x` does not begin in the manifest's folder | ~/x | name files below the manifest's folder; for a file elsewhere, put a link to it there
     `files` must be an array of strings, not a string | 'lib/*' | in brackets it is an array: ['lib/*']
     "#);
 }

@@ -104,27 +104,27 @@ fn what_is_wrong_with_one() {
         files = "x"
         packages = ["jq"]
     "#), @r#"
-    an input says nothing of what comes in | [[input]] | add files = "data/*.csv", rows = "samples.csv" or lines = "a command"
-    an input has `files` and `rows` | "x.csv" | each has an [[input]] of its own
-    an input has `files` and `lines` | "ls" | each has an [[input]] of its own
+    an input does not say what comes in | [[input]] | add files = "data/*.csv", rows = "samples.csv" or lines = "a command"
+    an input has `files` and `rows` | "x.csv" | give each an [[input]] of its own
+    an input has `files` and `lines` | "ls" | give each an [[input]] of its own
     `lines` is empty |   | name a command that writes a line for each input
     `name` is for `rows`; `lines` have names of their own | "{x}" | leave it out
-    `/etc/*` does not begin in the manifest's folder | /etc/* | name files below the manifest's folder; what lies elsewhere can be linked to from there
-    `a/../b` leads out of the manifest's folder: it holds `..` | a/../b | name files below the manifest's folder; what lies elsewhere can be linked to from there
+    `/etc/*` does not begin in the manifest's folder | /etc/* | name files below the manifest's folder; for a file elsewhere, put a link to it there
+    `a/../b` leads out of the manifest's folder: it contains `..` | a/../b | name files below the manifest's folder; for a file elsewhere, put a link to it there
     an empty pattern names no file | "" | `*` stands for all files of the folder, for instance ["lib/*.sh", "template.html"]
     an entry of `files` must be a string, not a whole number | 1 | in quotes it is a string: "1"
     `files` is empty | [] | name files: ["data/*.csv"]
     `files` must be a string or an array of strings, not a whole number | 1 | for instance "data/**/*.csv"
-    `x.txt` is no .csv, .tsv or .jsonl file | x.txt | rows of these can be read; `files` takes a file as a whole
-    `/x.csv` does not begin in the manifest's folder | /x.csv | name it from there, or lead to it by a link
-    an input has `files` and `lines` | "ls" | each has an [[input]] of its own
+    `x.txt` is not a .csv, .tsv or .jsonl file | x.txt | only these have rows; `files` takes a file as a whole
+    `/x.csv` does not begin in the manifest's folder | /x.csv | name it relative to that folder, or put a link to it there
+    an input has `files` and `lines` | "ls" | give each an [[input]] of its own
     there is no step `b` | b | name a step of this manifest
     unknown key `script` in an input | script | `script` belongs in [[step]]
     unknown key `fils` in an input | fils | did you mean `files`?
-    `paths` names columns of a sheet, and there is none | ["x"] | it goes with `rows`; files by patterns are `files`
-    unknown key `follow` in an input | follow | [[input]] can hold: name, packages, files, rows, paths, lines, step, copy, empty
-    `copy` is for files that come in, and by `lines` none does | false | leave it out; it goes with `files`, and with `rows` that have `paths`
-    `packages` are for `lines`: nothing else of an input runs a program | ["jq"] | leave it out
+    `paths` names columns of a sheet, and this input has none | ["x"] | it goes with `rows`; for files by pattern, use `files`
+    unknown key `follow` in an input | follow | [[input]] can have: name, packages, files, rows, paths, lines, step, copy, empty
+    `copy` is for files that come in, and `lines` brings in none | false | leave it out; it goes with `files`, and with `rows` that have `paths`
+    `packages` are only for `lines`: no other kind of input runs a program | ["jq"] | leave it out
     "#);
     assert_snapshot!(messages(r#"
         [[input]]
@@ -139,9 +139,9 @@ fn what_is_wrong_with_one() {
         step = "c"
         empty = 1
     "#), @r#"
-    `name`: it names no column, so that all rows had one name | x | columns stand in braces: "{sample}", "{plate}_{well}.txt"
-    `name`: a brace has no other one | {x | columns stand in braces: "{sample}", "{plate}_{well}.txt"
-    `name`: there is no column between the braces | {} | columns stand in braces: "{sample}", "{plate}_{well}.txt"
+    `name`: it names no column, so all rows would have the same name | x | write columns in braces: "{sample}", "{plate}_{well}.txt"
+    `name`: a brace has no counterpart | {x | write columns in braces: "{sample}", "{plate}_{well}.txt"
+    `name`: there is no column between the braces | {} | write columns in braces: "{sample}", "{plate}_{well}.txt"
     there is no step `c` | c | name a step of this manifest
     `empty` must be true or false, not a whole number | 1 | -
     "#);
@@ -169,7 +169,7 @@ fn several_steps_take_one() {
         name = "b"
         script = ":"
     "#), @r#"
-    `step` is empty | [] | name a step; without it, names lead to steps
+    `step` is empty | [] | name a step, or leave the key out: then names lead to steps
     there is no step `bb` | bb | did you mean `b`?
     an entry of `step` must be a string, not a whole number | 1 | in quotes it is a string: "1"
     `step` names `a` twice | a | leave one of them out

@@ -15,7 +15,7 @@ const LESS_THAN_ONE: &[(&str, &str)] = &[("0", "at least 1"), ("-1", "at least 1
 const LESS_THAN_NONE: &[(&str, &str)] = &[("-1", "at least 0"), ("4294967296", "at most 4294967295")];
 const NO_LENGTH: &[(&str, &str)] = &[("''", "is not a length of time"), ("'x'", "is not a length of time"), ("'90'", "has no unit"), ("'1s1h'", "is not a length of time"), ("'-1s'", "is not a length of time"), ("'999999999999999999999d'", "")];
 const NO_NAME: &[(&str, &str)] = &[("['']", ""), ("['a-b']", "a-b"), ("['1a']", "1a"), ("[1]", "an entry of")];
-const NO_PATTERN: &[(&str, &str)] = &[("['']", "an empty pattern"), ("['/etc/x']", "does not begin in the manifest's folder"), ("['../x']", "leads out of the manifest's folder"), ("['x[']", "is no pattern"), ("[1]", "an entry of")];
+const NO_PATTERN: &[(&str, &str)] = &[("['']", "an empty pattern"), ("['/etc/x']", "does not begin in the manifest's folder"), ("['../x']", "leads out of the manifest's folder"), ("['x[']", "is not a valid pattern"), ("[1]", "an entry of")];
 
 const KEYS: &[Key] = &[
     ("", "nix", "one table", &[("{ a = 1 }", "unknown key `a` in [nix]")]),
@@ -33,7 +33,7 @@ const KEYS: &[Key] = &[
     ("[nix]", "keep", TEXTS, NO_NAME),
     ("[store]", "keep_runsets", NUMBER, LESS_THAN_ONE),
     ("[store]", "keep", TEXT, &[("''", "neither \"all\" nor \"finals\""), ("'x'", "neither \"all\" nor \"finals\"")]),
-    ("[cache]", "urls", TEXTS, &[("['']", "it has no scheme"), ("['/srv/x']", "it has no scheme"), ("['ftp://x/y']", "its scheme is unknown"), ("['https://a@b/c']", "it has a user in it"), ("['s3://']", "no bucket can be called so"), ("[1]", "an entry of")]),
+    ("[cache]", "urls", TEXTS, &[("['']", "it has no scheme"), ("['/srv/x']", "it has no scheme"), ("['ftp://x/y']", "its scheme is unknown"), ("['https://a@b/c']", "it has a user in it"), ("['s3://']", "no bucket can have that name"), ("[1]", "an entry of")]),
     ("[publish]", "dir", TEXT, &[("''", "`dir` names no folder"), ("'~'", "`~` is no folder here"), ("'~/x'", "`~` is no folder here")]),
     ("[[step]]", "name", TEXT, &[("''", "a step's name cannot be empty"), ("'..'", "is a folder, not a name"), ("'a/b'", "cannot be part of a file name"), ("' a'", "white space"), ("\"a\\u001b\"", "cannot be part of a file name")]),
     ("[[step]]", "start", BOOL, &[("true", "is a second start step")]),
@@ -45,8 +45,8 @@ const KEYS: &[Key] = &[
     ("[[step]]", "pure", BOOL, &[]),
     ("[[step]]", "keep", TEXTS, NO_NAME),
     ("[[step]]", "params", TEXTS, &[("['a']", "a"), ("[1]", "an entry of")]),
-    ("[[step]]", "secrets", TEXTS, &[("['a-b']", "cannot be a secret's name"), ("['a', 'a']", "stands there twice"), ("[1]", "an entry of")]),
-    ("[[step]]", "outputs", TEXTS, &[("['']", "an empty pattern matches no name"), ("['a/b']", "holds a `/`"), ("['[x]']", "holds `[`"), ("['a', 'a']", "says the same names"), ("[1]", "an entry of")]),
+    ("[[step]]", "secrets", TEXTS, &[("['a-b']", "cannot be a secret's name"), ("['a', 'a']", "is listed twice"), ("[1]", "an entry of")]),
+    ("[[step]]", "outputs", TEXTS, &[("['']", "an empty pattern matches no name"), ("['a/b']", "contains a `/`"), ("['[x]']", "contains `[`"), ("['a', 'a']", "matches the same names"), ("[1]", "an entry of")]),
     ("[[step]]", "folders", BOOL, &[]),
     ("[[step]]", "parallel", NUMBER, LESS_THAN_ONE),
     ("[[step]]", "cpus", NUMBER, LESS_THAN_ONE),
@@ -61,22 +61,22 @@ const KEYS: &[Key] = &[
     ("[[step]]", "checkpoint", "true, false or a length of time in quotes", &[("''", "is not a length of time"), ("'x'", "is not a length of time"), ("'0s'", "is no time at all"), ("'5'", "has no unit")]),
     ("[[step]]", "executor_secrets", BOOL, &[]),
     ("[[step]]", "share", BOOL, &[]),
-    ("[[step]]", "publish", "true, false or a path in quotes", &[("''", "names no file"), ("'/x'", "does not begin in the folder"), ("'../{name}'", "holds `.` or `..`"), ("'{nme}'", "is none of"), ("'{name'", "has a brace")]),
+    ("[[step]]", "publish", "true, false or a path in quotes", &[("''", "names no file"), ("'/x'", "does not begin in the folder"), ("'../{name}'", "contains `.` or `..`"), ("'{nme}'", "is not one of"), ("'{name'", "has a brace")]),
     ("[[step]]", "warm", BOOL, &[]),
     ("[[step]]", "executor", TEXT, &[("'x'", "there is no executor")]),
     ("[[step]]", "sandbox", BOOL, &[("true\npure = false", "has a sandbox"), ("true\nwarm = true", "has a sandbox")]),
     ("[[step]]", "network", BOOL, &[("true", "is for steps in a sandbox")]),
-    ("[[step]]", "gather", "true, false, \"name\" or a step's name", &[("''", "is not \"name\", and no step"), ("'x'", "is not \"name\", and no step"), ("'b'", "gathers what comes of its own tasks")]),
+    ("[[step]]", "gather", "true, false, \"name\" or a step's name", &[("''", "is neither \"name\" nor a step"), ("'x'", "is neither \"name\" nor a step"), ("'b'", "gathers what comes of its own tasks")]),
     ("[[step]]", "from", TEXTS, &[("['x']", "there is no step `x`"), ("['b']", "goes in a circle"), ("['']", "there is no step"), ("[1]", "an entry of")]),
     ("[[step]]", "with", TEXTS, &[("['x']", "there is no step `x`"), ("['a', 'a']", "twice"), ("['b']", "circle"), ("[1]", "an entry of")]),
-    ("[[step]]", "each", BOOL, &[("true", "`each` goes with one step in `with`")]),
+    ("[[step]]", "each", BOOL, &[("true", "`each` needs exactly one step in `with`")]),
     ("[[step]]", "partial", BOOL, &[("true", "`partial` is for steps that gather")]),
     ("[[step]]", "empty", BOOL, &[("true", "`empty` is for steps that gather"), ("true\ngather = 'name'", "empty")]),
-    ("[[input]]", "name", TEXT, &[("'x'", "names no column"), ("'{'", "a brace has no other one"), ("'{}'", "no column between the braces")]),
+    ("[[input]]", "name", TEXT, &[("'x'", "names no column"), ("'{'", "a brace has no counterpart"), ("'{}'", "no column between the braces")]),
     ("[[input]]", "packages", TEXTS, &[("['a b']", "bad package"), ("[1]", "an entry of")]),
     ("[[input]]", "files", "a string or an array of strings", &[("''", "an empty pattern"), ("[]", "`files` is empty"), ("[1]", "an entry of")]),
-    ("[[input]]", "rows", TEXT, &[("''", "is no .csv, .tsv or .jsonl file"), ("'x'", "is no .csv, .tsv or .jsonl file")]),
-    ("[[input]]", "paths", TEXTS, &[("[]", "`paths` is empty"), ("['x', 'x']", "`paths` has `x` twice"), ("['']", "the name of this column"), ("[1]", "an entry of")]),
+    ("[[input]]", "rows", TEXT, &[("''", "is not a .csv, .tsv or .jsonl file"), ("'x'", "is not a .csv, .tsv or .jsonl file")]),
+    ("[[input]]", "paths", TEXTS, &[("[]", "`paths` is empty"), ("['x', 'x']", "`paths` has `x` twice"), ("['']", "be named after this column"), ("[1]", "an entry of")]),
     ("[[input]]", "lines", TEXT, &[("''", "`lines` is empty"), ("' '", "`lines` is empty")]),
     ("[[input]]", "step", "a string or an array of strings", &[("''", "a step's name cannot be empty"), ("'x'", "there is no step `x`"), ("['a', 'a']", "names `a` twice"), ("[]", "`step` is empty"), ("[1]", "an entry of")]),
     ("[[input]]", "copy", BOOL, &[]),

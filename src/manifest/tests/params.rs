@@ -83,26 +83,26 @@ fn what_is_wrong_with_one() {
     `env` cannot have `PARAM_threshold`: that is the parameter `threshold` | { PARAM_threshold = "1", PARAM_other = "1" } | give one of the two another name
     `keep` cannot have `PARAM_threshold`: that is the parameter `threshold` | ["PARAM_threshold"] | give one of the two another name
     `default`: 2.0 is more than 1.0 | 2 | -
-    `a-b` cannot be a parameter's name | a-b | letters, digits and underscores, no digit first: scripts read it as a variable
-    `1x` cannot be a parameter's name | "1x" | letters, digits and underscores, no digit first: scripts read it as a variable
+    `a-b` cannot be a parameter's name | a-b | use letters, digits and underscores, but no digit first: scripts read it as a variable
+    `1x` cannot be a parameter's name | "1x" | use letters, digits and underscores, but no digit first: scripts read it as a variable
     parameter `plain` must be a table, not a decimal number | 0.5 | write plain = { type = "float", default = 0.5 }
     parameter `list` must be a table, not an array | [1] | -
     parameter `none` has no type | none | add type = one of "string", "int", "float", "bool"
     there is no type `integer` | integer | did you mean "int"?
-    there is no type `list` | list | one of "string", "int", "float", "bool": a parameter is one value; several come in with an [[input]], or as a string with commas
+    there is no type `list` | list | one of "string", "int", "float", "bool": a parameter is one value; for several, use an [[input]], or a string with commas
     `min` is for int and float, not for string | 1 | leave it out
     `default` must be a string, not a whole number | 1 | in quotes it is a string
     `max` is less than `min`, which is 2 | 1 | -
     `default`: `9223372036854775808` is not a whole number of 64 bits | 9223372036854775808 | from -9223372036854775808 to 9223372036854775807
     `default`: `inf` is not a decimal number | inf | -
-    `values` is empty | [] | leave the key out where any value is right
+    `values` is empty | [] | if any value will do, leave the key out
     unknown key `choices` in parameter `some` | choices | did you mean `values`?
-    `1` is there already | 0x1 | leave it out
-    an entry of `values` must be a whole number, not a string | "2" | a whole number stands without quotes
+    `1` is already listed | 0x1 | leave it out
+    an entry of `values` must be a whole number, not a string | "2" | a whole number is written without quotes
     `default`: `3` is not one of its values | 3 | it can be: 1
-    `default` must be true or false, not a string | "true" | true or false stands without quotes
+    `default` must be true or false, not a string | "true" | true or false is written without quotes
     unknown key `defualt` in parameter `flag` | defualt | did you mean `default`?
-    unknown key `what` in parameter `flag` | what | a parameter can hold: type, default, help, values, min, max, volatile
+    unknown key `what` in parameter `flag` | what | a parameter can have: type, default, help, values, min, max, volatile
     "#);
     assert_snapshot!(messages("[[params]]\nx = 1"), @r#"`params` must be one table, not an array | [[params]] | for instance [params] with threshold = { type = "float", default = 0.5 }"#);
     assert_snapshot!(messages("[parms]\nx = { type = 'int' }"), @"unknown table `parms` | parms | did you mean [params]?");

@@ -64,7 +64,7 @@ fn what_is_not_closed() {
       |
     2 | name = 'a
       |          ^
-    hint: a string of several lines stands between ''' and '''
+    hint: write a string of several lines between ''' and '''
 
     error: unknown key `scrip` in step `b`
      --> workflow.toml:5:1
@@ -113,7 +113,7 @@ fn habits_from_yaml() {
       |
     2 | name: a
       |     ^
-    hint: a key and its value are joined by =
+    hint: write = between a key and its value
 
     error: key with no value, expected `=`
      --> workflow.toml:4:7
@@ -155,6 +155,6 @@ fn not_toml_at_all() {
       |
     1 | [\u{0}[\u{0}s\u{0}t\u{0}e\u{0}p\u{0}
       |  ^^^^^
-    hint: a manifest is TOML in UTF-8; a file saved as UTF-16 has to be saved again
+    hint: a manifest is TOML in UTF-8; if this file was saved as UTF-16, save it again as UTF-8
     ");
 }

@@ -85,14 +85,14 @@ impl FromStr for Address {
             "file" => match rest.strip_prefix('/') {
                 Some(path) if is_path(path) => Ok(Self::Folder(rest.into())),
                 _ => bad(
-                    "its path is not absolute and plain",
+                    "its path is not a plain absolute path",
                     "write file:///srv/cache",
                 ),
             },
             "http" | "https" => {
                 let (host, path) = rest.split_once('/').unwrap_or((rest, "x"));
                 if host.contains('@') {
-                    let hint = "leave the user out: records are signed, and no secret";
+                    let hint = "leave the user out: results there are signed, but not secret";
                     return bad("it has a user in it", hint);
                 }
                 if host.is_empty() || !is_path(path) {
@@ -106,8 +106,8 @@ impl FromStr for Address {
                     |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-_".contains(c);
                 if !(3..=63).contains(&bucket.len()) || !bucket.chars().all(is_fit) {
                     let hint =
-                        "write s3://BUCKET/PREFIX; where the service is, AWS_ENDPOINT_URL says";
-                    return bad("no bucket can be called so", hint);
+                        "write s3://BUCKET/PREFIX; AWS_ENDPOINT_URL says where the service is";
+                    return bad("no bucket can have that name", hint);
                 }
                 if !prefix.is_empty() && !is_path(prefix) {
                     return bad("its prefix is not plain", "write s3://BUCKET/PREFIX");
@@ -154,9 +154,9 @@ mod tests {
             ("/srv/cache", "no scheme"),
             ("srv", "no scheme"),
             ("ftp://host/x", "scheme is unknown"),
-            ("file://srv/a", "not absolute"),
-            ("file:///", "not absolute"),
-            ("file:///a/../b", "not absolute"),
+            ("file://srv/a", "not a plain absolute path"),
+            ("file:///", "not a plain absolute path"),
+            ("file:///a/../b", "not a plain absolute path"),
             ("s3://", "no bucket"),
             ("s3://AB", "no bucket"),
             ("s3://bucket//x", "prefix"),

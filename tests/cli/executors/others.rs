@@ -35,7 +35,7 @@ fn over_ssh_the_same_comes_of_it() {
     sshd.start_run(&test, &["check", "-executor", "ssh:lab*2"])
         .end()
         .exits(0)
-        .prints("executor ssh:lab*2: all of it works\n");
+        .prints("executor ssh:lab*2: everything works\n");
     // One that cannot be reached does not keep the other from its work.
     let test = Test::with(SHAPES);
     sshd.start_run(
@@ -145,7 +145,7 @@ fn the_template_goes_from_a_laptop_to_slurm() {
     };
     assert!(here.contains("\n3.1"), "{here}");
     for elsewhere in [child, ssh, slurm] {
-        assert!(elsewhere.contains("all of it works"), "{elsewhere}");
+        assert!(elsewhere.contains("everything works"), "{elsewhere}");
         assert!(elsewhere.contains(": 10 run, 0 reused"), "{elsewhere}");
     }
     for said in [": 10 run, 0 reused", ": 1 run, 9 reused"] {

@@ -27,7 +27,7 @@ fn all_that_holds_of_it_is_told_in_words() {
         "  disk      it sees this machine's: ",
         "  task      a script of a few words ended as it should, in ",
         "  bytes     4.0 MiB went there and came back as they were, in ",
-        "executor far: all of it works\n",
+        "executor far: everything works\n",
     ] {
         assert!(told.contains(words), "{words:?} in\n{told}");
     }

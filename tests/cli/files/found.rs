@@ -46,12 +46,12 @@ fn patterns_that_are_none_are_refused() {
             "`/etc/passwd` does not begin in the manifest's folder",
         ),
         ("'../x'", "`../x` leads out of the manifest's folder"),
-        ("'lib/{a,b}.sh'", "`lib/{a,b}.sh` holds braces"),
+        ("'lib/{a,b}.sh'", "`lib/{a,b}.sh` contains braces"),
         (
             "'lib/**.sh'",
-            "`lib/**.sh` holds `**` beside other characters",
+            "`lib/**.sh` has `**` next to other characters",
         ),
-        ("'lib/[a.sh'", "`lib/[a.sh` is no pattern"),
+        ("'lib/[a.sh'", "`lib/[a.sh` is not a valid pattern"),
         (
             "\"a\\u0000\"",
             "an entry of `files` contains a NUL character",
@@ -163,7 +163,7 @@ mkdir -p out; date +%N > out/x; cat out/x > $OUTPUT_DIR/o.txt; [ $1 = lib ] || e
     let told = test.run(["-run", "-strict"]).exits(1);
     let told = told
         .says("uses `out")
-        .says("with `!` before a name, no result depends on it");
+        .says("put `!` before a name if no result depends on it");
     told.never_says("`lib`");
     let before = test.rows("SELECT max(version) FROM step");
     let manifest = test.read("workflow.toml");

@@ -81,7 +81,7 @@ fn each_file_is_merged_by_itself() {
     );
     let check = test.text(&["check"]);
     assert!(
-        check.contains("gathers   what descends from each task of split, once that is there"),
+        check.contains("gathers   what descends from each task of split, once all of it is there"),
         "{check}"
     );
 }

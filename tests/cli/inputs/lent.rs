@@ -280,8 +280,8 @@ script = 'cat "$INPUT_FILE" > "$OUTPUT_DIR/one.txt"; echo >> "$OUTPUT_DIR/one.tx
 #[test]
 fn nothing_is_left_where_it_lies_by_what_is_no_file() {
     for (input, says) in [
-        ("lines = \"echo a\"", "by `lines` none does"),
-        ("rows = \"s.csv\"", "by `rows` none does"),
+        ("lines = \"echo a\"", "`lines` brings in none"),
+        ("rows = \"s.csv\"", "`rows` brings in none"),
     ] {
         let test = Test::with(&format!(
             "[[input]]\n{input}\ncopy = false\nstep = \"a\"\n[[step]]\nname = \"a\"\nscript = \"true\"\n"

@@ -40,7 +40,7 @@ fn rows_with_files_are_not_gathered() {
         test.run(["check"])
             .exits(2)
             .says("rows with files (`paths`) go to step `align`, which gathers")
-            .says("hint: let them go to a step that works on each row with its files");
+            .says("hint: send them to a step that works on each row with its files");
     }
     // Where the rows' names lead.
     let named = SHEET

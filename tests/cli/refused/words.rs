@@ -102,7 +102,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("-run -log-format xml", "-log-format has no value `xml`", "hint: it is one of text, json"),
     ("-run -manifest /no/such.toml", "cannot read the manifest /no/such.toml: No such file", "hint: check the path given with -manifest"),
     ("-run -manifest .", "cannot read the manifest .: Is a directory", "hint: name the file in it"),
-    ("-run -manifest /dev/null", "the manifest has no steps", "hint: the least that it needs: [[step]]"),
+    ("-run -manifest /dev/null", "the manifest has no steps", "hint: it needs at least one [[step]]"),
     ("-run -manifest a\n\u{1b}[2J", "cannot read the manifest a\\n\\u{1b}[2J: ", "hint: check the path"),
     ("-run -workdir /no/such", "scripts cannot start in /no/such: No such file", "hint: give -workdir a folder that exists"),
     ("-run -workdir workflow.toml", "scripts cannot start in workflow.toml: it is not a folder", "hint: give -workdir a folder"),

@@ -231,7 +231,7 @@ fn check_says_what_is_in_the_way() {
     );
     let ran = test.run(["check"]).exits(0);
     assert_eq!(ran.stdout.matches("trap").count(), 1, "{ran}");
-    ran.prints("one a task: the script mentions `trap`");
+    ran.prints("one for each task: the script mentions `trap`");
 }
 
 /// One that takes its shell, and whose commands are known.
@@ -309,9 +309,9 @@ fn check_says_which_way_each_step_goes() {
         told.collect::<Vec<_>>(),
         [
             "warm, once many tasks wait",
-            "one a task: `warm = false`",
+            "one for each task: `warm = false`",
             "none: its programs are started directly",
-            "one a task: `python3` in the script is not known (`warm = true` accepts that)",
+            "one for each task: `python3` in the script is not known (`warm = true` accepts that)",
             "warm",
         ]
     );

@@ -73,13 +73,13 @@ fn they_are_told_with_the_line_to_add() {
     );
     assert_eq!(
         hint,
-        "`files = [\"tool.sh\", \"t.html\", \"lib/a.py\", \"a b\", \"lib\"]` makes one; with `!` before a name, no result depends on it"
+        "add `files = [\"tool.sh\", \"t.html\", \"lib/a.py\", \"a b\", \"lib\"]` to the step; put `!` before a name if no result depends on it"
     );
     let (marked, hint) = warnings(&["t.html"], "cat t.html tool.sh lib/*.py");
     assert_eq!(marked, ["tool.sh", "lib/*.py"]);
     assert_eq!(
         hint,
-        "add \"tool.sh\", \"lib/*.py\" to the step's `files`; with `!` before a name, no result depends on it"
+        "add \"tool.sh\", \"lib/*.py\" to the step's `files`; put `!` before a name if no result depends on it"
     );
     assert_eq!(warnings(&["lib/a*"], "cat lib/*.py").0, ["lib/*.py"]);
 }

@@ -154,7 +154,7 @@ fn what_comes_back_or_from_nowhere_fails() {
                 step("work"),
                 below("merge", 1),
             ],
-            "left `x_merge`, which goes to merge; but merge itself left it, which had gathered all",
+            "left `x_merge`, which goes to merge; but merge itself left it, which had gathered everything",
         ),
         (
             vec![
