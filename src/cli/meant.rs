@@ -184,6 +184,14 @@ const OPTION_INSTEAD: &[(&[&str], &str)] = &[
         &["migrate", "tainted", "retry-tainted", "rerun-tainted"],
         "-migrate-tainted does again what changed steps have done; -accept takes it over as it is",
     ),
+    (
+        &["no-color", "nocolor", "no-colour", "monochrome"],
+        "-color never, or NO_COLOR=1 in the environment",
+    ),
+    (
+        &["o", "output"],
+        "`task-pipeline … > FILE` writes what it prints to a file",
+    ),
     (&["with-report"], "`report FILE` writes a page"),
     (&["with-dag"], "`graph svg` draws the steps"),
 ];
@@ -307,9 +315,13 @@ fn no_subcommand(
         return failure.hint(words);
     }
     let names = root.get_subcommands().filter(|one| !one.is_hide_set());
-    let names: Vec<&str> = names.map(Command::get_name).chain(["run"]).collect();
-    if let Some(near) = closest(word, names.iter().copied()) {
-        return failure.hint(format!("did you mean `{near}`?"));
+    let names = names.map(Command::get_name).chain(["run", "help"]);
+    let of_others = long_words(INSTEAD);
+    if let Some(near) = closest(word, names.chain(of_others)) {
+        return failure.hint(match instead(INSTEAD, near) {
+            Some(words) => words.to_owned(),
+            None => format!("did you mean `{near}`?"),
+        });
     }
     if let Some(near) = closest(word, steps.iter().map(|step| step.name.as_str())) {
         return failure.hint(format!(
@@ -363,7 +375,29 @@ fn no_option(root: &Command, word: &str, subcommand: Option<&str>, words: &[OsSt
     let of = command.map_or_else(String::new, |command| {
         format!(" for `{}`", command.get_name())
     });
+    let given = format!("{word}=");
+    let mut others = words.iter().filter_map(|other| other.to_str());
+    let gets_value = others.any(|other| other.starts_with(&given));
+    let flag = |option: &&Arg| {
+        let is_it = option.get_long() == Some(name)
+            || option
+                .get_short()
+                .is_some_and(|short| name == short.to_string());
+        is_it && !option.get_action().takes_values()
+    };
+    if gets_value
+        && command
+            .unwrap_or(root)
+            .get_arguments()
+            .any(|option| flag(&option))
+    {
+        return Failure::usage(format!("-{shown} takes no value"))
+            .hint(format!("write -{shown} alone, or leave it out"));
+    }
     let failure = Failure::usage(format!("there is no option -{shown}{of}"));
+    if name == "list" && command.is_some_and(|command| command.get_name() == "init") {
+        return failure.hint("`task-pipeline init -help` lists the templates");
+    }
     let own: Vec<&str> = command
         .unwrap_or(root)
         .get_arguments()
@@ -387,8 +421,14 @@ fn no_option(root: &Command, word: &str, subcommand: Option<&str>, words: &[OsSt
     if let Some(words) = instead(OPTION_INSTEAD, name) {
         return failure.hint(words);
     }
-    if let Some(near) = closest(name, own.iter().copied()) {
+    let known = own.iter().copied().chain(["help", "version"]);
+    let begins = |option: &&str| name.len() > 2 && option.starts_with(name);
+    let near = known.clone().find(begins);
+    if let Some(near) = near.or_else(|| closest(name, known)) {
         return failure.hint(format!("did you mean -{near}?"));
+    }
+    if name == "n" && own.contains(&"dry-run") {
+        return failure.hint("did you mean -dry-run?");
     }
     let has = |command: &&Command| {
         let mut options = command.get_arguments().filter_map(Arg::get_long);
@@ -400,6 +440,10 @@ fn no_option(root: &Command, word: &str, subcommand: Option<&str>, words: &[OsSt
     let mut others = root.get_subcommands().filter(|one| !one.is_hide_set());
     if let Some(other) = others.find(has) {
         return failure.hint(format!("-{shown} is an option of `{}`", other.get_name()));
+    }
+    let near = closest(name, long_words(OPTION_INSTEAD));
+    if let Some(words) = near.and_then(|near| instead(OPTION_INSTEAD, near)) {
+        return failure.hint(words);
     }
     let help = command.map_or("", Command::get_name);
     let space = if help.is_empty() { "" } else { " " };
@@ -425,6 +469,12 @@ fn below_zero(command: &Command, word: &str, words: &[OsString]) -> Option<Failu
             visible(&value[1..])
         ))
     })
+}
+
+/// The words of a table that others can be near to.
+fn long_words<'t>(table: &'t [(&'t [&'t str], &'t str)]) -> impl Iterator<Item = &'t str> {
+    let words = table.iter().flat_map(|(words, _)| *words).copied();
+    words.filter(|word| word.len() > 3)
 }
 
 fn instead(table: &[(&[&str], &'static str)], word: &str) -> Option<&'static str> {
