@@ -300,11 +300,11 @@ start = true
 script = ': > $OUTPUT_DIR/x'
 "#;
     for (executor, told) in [
-        ("child", "no executor"),
-        ("child:0", "no number"),
-        ("child:x", "no number"),
-        ("ssh:", "no host"),
-        ("ssh:-oProxyCommand=x", "no host"),
+        ("child", "is not an executor"),
+        ("child:0", "is not a number"),
+        ("child:x", "is not a number"),
+        ("ssh:", "is not a host"),
+        ("ssh:-oProxyCommand=x", "is not a host"),
         ("mutt", "did you mean `mute`?"),
         ("pbs:x", "local, child:N"),
         ("mute", "it said nothing"),

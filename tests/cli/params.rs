@@ -452,7 +452,7 @@ fn they_are_listed_and_what_is_none_is_warned_of() {
         .exits(0)
         .prints("  params    threshold\n")
         .prints("parameters\n  label      string, default \"\"\n  night      string, default none, volatile\n  threshold  float, default 0.5, at least 0.0, at most 1.0: What counts.\n")
-        .says("warning: step `work` reads `PARAM_treshold`, and there is no parameter `treshold`\n  --> workflow.toml:12:39\n")
+        .says("warning: step `work` reads `PARAM_treshold`, but there is no parameter `treshold`\n  --> workflow.toml:12:39\n")
         .says("hint: did you mean `threshold`?\n");
     test.run(["check", "-param", "threshold=7"]).exits(2);
     test.run(["-run", "-strict"])
