@@ -73,6 +73,8 @@ impl Place {
             fs::write(self.folder.join(name), "").unwrap();
         }
         fs::create_dir(self.folder.join("steps")).unwrap();
+        fs::create_dir(self.folder.join("data")).unwrap();
+        fs::write(self.folder.join("data/2026-01.csv"), "a\n").unwrap();
         let part = "[[step]]\nname = 'end'\nscript = ':'\n";
         fs::write(self.folder.join("steps/end.toml"), part).unwrap();
         self.runs("task-pipeline check");
@@ -209,6 +211,56 @@ fn the_other_pages_can_be_followed() {
         threads.into_iter().map(|page| page.join().unwrap()).sum()
     });
     assert!(count >= 40, "{count}");
+}
+
+/// The pipeline that indented lines speak of.
+const SPOKEN_OF: &str = r#"
+[[input]]
+files = "data/*.csv"
+step = "parse"
+[[step]]
+name = "parse"
+script = 'cat "$INPUT_FILE" > "$OUTPUT_DIR/x_tr"'
+[[step]]
+name = "tr"
+script = 'tr a b < "$INPUT_FILE" > "$OUTPUT_DIR/x_page"'
+[[step]]
+name = "page"
+script = 'cat template.html "$INPUT_FILE" > "$OUTPUT_DIR/index.html"'
+"#;
+
+#[test]
+fn indented_lines_are_run_too() {
+    let of_templates = crate::pages::all().into_iter();
+    let of_templates = of_templates.filter(|page| page.path.starts_with("templates"));
+    let mut count = 0;
+    for page in of_users().into_iter().chain(of_templates) {
+        let mut place = Place::new();
+        place.begin(SPOKEN_OF);
+        for line in page.indented() {
+            count += 1;
+            if line.starts_with("nix ") {
+                let verbs = ["nix run", "nix build", "nix flake check"];
+                assert!(
+                    verbs.iter().any(|verb| line.starts_with(verb)),
+                    "tests/flake/templates.rs has no {line}"
+                );
+                continue;
+            }
+            // What a job of CI puts in, and what would go on for ever.
+            let mut line = line.replace("${{ matrix.part }}", "1");
+            if line.ends_with(" -watch") {
+                line += " -check-options";
+            }
+            if line.contains(" -sample ") {
+                place.runs("task-pipeline -run");
+                let other = SPOKEN_OF.replace("tr a b", "tr -- a b");
+                fs::write(place.folder.join("workflow.toml"), other).unwrap();
+            }
+            place.runs(&line);
+        }
+    }
+    assert!(count >= 30, "{count}");
 }
 
 /// Folders have spaces in their names on some machines.

@@ -109,6 +109,16 @@ impl Page {
         blocks
     }
 
+    /// Commands of indented blocks, in order: the program's and those of Nix, without what these say.
+    pub fn indented(&self) -> Vec<&str> {
+        let text = self.lines().filter(|(language, _)| language.is_none());
+        let lines = text.filter_map(|(_, line)| line.strip_prefix("    "));
+        lines
+            .map(|line| line.strip_prefix("$ ").unwrap_or(line))
+            .filter(|line| line.starts_with("task-pipeline ") || line.starts_with("nix "))
+            .collect()
+    }
+
     /// The blocks of one language.
     pub fn blocks_of(&self, language: &str) -> Vec<String> {
         let blocks = self.blocks().into_iter();
