@@ -176,7 +176,18 @@ impl Test {
 
     /// The database, for reading.
     pub fn db(&self) -> Connection {
-        Connection::open_with_flags(self.path("db/db"), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap()
+        let open = |flags| Connection::open_with_flags(self.path("db/db"), flags).unwrap();
+        let db = open(OpenFlags::SQLITE_OPEN_READ_ONLY);
+        let read = db.query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(()));
+        match read {
+            // Whoever was killed while it made the database left something that only a writer takes back.
+            Err(rusqlite::Error::SqliteFailure(error, _))
+                if error.code == rusqlite::ErrorCode::ReadOnly =>
+            {
+                open(OpenFlags::SQLITE_OPEN_READ_WRITE)
+            }
+            Ok(()) | Err(_) => db,
+        }
     }
 
     /// Changes the database behind the program's back.
