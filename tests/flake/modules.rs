@@ -260,7 +260,7 @@ fn a_service_that_is_stopped_has_longer_than_its_scripts() {
 #[test]
 fn a_service_has_what_there_is_for_its_tasks_and_a_group_to_divide() {
     let Some(world) = world() else { return };
-    let there = "cpus = 4; memory = \"8G\"; gpus = \"0,2\"; limits = { database = 3; }; enforceMemory = true;";
+    let there = "cpus = 4; memory = \"8G\"; gpus = \"0,2\"; limits = { database = 3; }; settings.limits.database = 2; enforceMemory = true;";
     let units = world
         .build_expression("resources", &machine("p", &format!("{GOOD} {there}"), ""))
         .unwrap();

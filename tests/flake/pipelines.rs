@@ -214,7 +214,7 @@ fn what_no_version_knows_of_is_refused_unless_the_pipeline_lets_it_pass() {
         )
     };
     // In a build, and by the program that is called without arguments.
-    let advice = "`files = [\"data\"]` makes one";
+    let advice = "add `files = [\"data\"]` to the step";
     let strict = pipeline("");
     let said = refused(
         world,
