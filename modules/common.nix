@@ -310,7 +310,9 @@ rec {
           if folder == null then
             ''
               # Usage comes before the manifest, which is missing here.
-              said=$(task-pipeline -manifest missing/workflow.toml ${lib.escapeShellArgs (arguments [ ])} 2>&1) || true
+              said=$(task-pipeline -manifest missing/workflow.toml ${
+                lib.escapeShellArgs (arguments [ ])
+              } 2>&1) || true
               case $said in
                 *"cannot read the manifest"*) said= ;;
               esac
