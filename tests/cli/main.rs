@@ -10,8 +10,8 @@
 mod action;
 mod age;
 mod cache;
-#[cfg(target_os = "linux")]
 mod check_options;
+#[cfg(target_os = "linux")]
 mod checkpoint;
 mod completions;
 mod early;
