@@ -1,6 +1,8 @@
 //! What people mean whose fingers know other tools: words that are taken as they are meant, and errors that say what
 //! there is instead.
 
+mod instead;
+
 use std::ffi::OsString;
 use std::path::Path;
 
@@ -13,100 +15,6 @@ use crate::manifest::Manifest;
 use crate::text::suggest::closest;
 use crate::text::visible;
 
-/// What is said where a subcommand is expected that this program has under another name, or not at all.
-const INSTEAD: &[(&[&str], &str)] = &[
-    (
-        &[
-            "migrate",
-            "migrate-tainted",
-            "update",
-            "upgrade",
-            "rerun",
-            "redo",
-        ],
-        "`task-pipeline run -migrate-tainted` does again what changed steps have done; `run -start STEP` does any step again",
-    ),
-    (
-        &[
-            "clean", "clear", "prune", "rm", "delete", "reset", "destroy",
-        ],
-        "`gc` frees what no runset that is kept needs, `evict` drops what can be made again, `run -fresh` starts over beside what is \
-         there; to have nothing left, remove the db folder",
-    ),
-    (
-        &[
-            "resume", "continue", "start", "build", "make", "execute", "go", "up", "retry",
-        ],
-        "`task-pipeline run` runs what is to be done, and goes on where the last run ended",
-    ),
-    (
-        &["watch"],
-        "`run -watch` runs again when something changes that the pipeline is made of",
-    ),
-    (
-        &["follow", "attach", "monitor"],
-        "`status -follow` shows a run of another terminal",
-    ),
-    (
-        &["plan", "dry-run", "preview"],
-        "`task-pipeline run -dry-run` says what would run, and why",
-    ),
-    (
-        &[
-            "list", "ls", "ps", "jobs", "runs", "history", "show", "info", "summary", "stat",
-        ],
-        "`status` says where the newest runset stands, `tasks` lists its tasks",
-    ),
-    (
-        &["logs", "output", "tail", "stdout", "stderr"],
-        "`log STEP` or `log TASK` shows what tasks wrote",
-    ),
-    (
-        &["validate", "lint", "test", "verify-manifest", "doctor"],
-        "`check` looks at the manifest; `verify` at what is stored",
-    ),
-    (
-        &["dag", "dot", "viz", "draw", "plot"],
-        "`graph` shows the steps: `graph svg`, `graph dot`, `graph mermaid`",
-    ),
-    (
-        &["ui", "html", "web", "dashboard", "serve", "server"],
-        "`report FILE` writes a page for the browser",
-    ),
-    (
-        &["exec", "sh", "bash", "debug", "develop", "env"],
-        "`shell STEP` is a shell where a task of the step would run",
-    ),
-    (
-        &["new", "template", "create", "scaffold"],
-        "`init` makes a first pipeline here",
-    ),
-    (
-        &["diff", "explain", "blame"],
-        "`why STEP` and `why TASK` say what changed, and why something runs",
-    ),
-    (
-        &["lineage", "provenance", "origin"],
-        "`trace` says where an output comes from, and what came of it",
-    ),
-    (
-        &[
-            "get", "fetch", "download", "results", "outputs", "publish", "copy",
-        ],
-        "`export -to DIR` writes the results as files",
-    ),
-    (
-        &["stop", "kill", "cancel", "unlock"],
-        "Ctrl-C, or SIGTERM, ends a run; nothing is lost, and no lock stays",
-    ),
-    (&["completion"], "`completions SHELL` prints them"),
-    (&["pin", "flake"], "`lock` pins what package names mean"),
-    (
-        &["key", "keygen"],
-        "`cache-key NAME FILE` makes a key to share results with",
-    ),
-];
-
 /// What tasks can be, by which they are asked for.
 const STATES: [&str; 6] = [
     "pending",
@@ -115,85 +23,6 @@ const STATES: [&str; 6] = [
     "reused",
     "tainted",
     "superseded",
-];
-
-/// The same for options, by the name behind the dashes.
-const OPTION_INSTEAD: &[(&[&str], &str)] = &[
-    (
-        &["resume", "continue", "rerun-incomplete"],
-        "a run goes on where the last one ended, without an option",
-    ),
-    (
-        &[
-            "force",
-            "forceall",
-            "force-all",
-            "forcerun",
-            "always-make",
-            "B",
-        ],
-        "-start STEP does a step again with all that follows; -fresh starts over",
-    ),
-    (
-        &["cores", "jobs", "threads", "workers", "max-parallel"],
-        "-parallel N, or -j N: most tasks at once",
-    ),
-    (
-        &["file", "snakefile", "makefile", "pipeline", "workflow"],
-        "-manifest FILE, or -f FILE",
-    ),
-    (
-        &["directory", "C", "cwd", "chdir"],
-        "-workdir DIR is where scripts start, and where the manifest's files, inputs and [publish] begin; -manifest and -db are found \
-         from here: `cd DIR` first moves all",
-    ),
-    (&["debug", "trace-level", "log-level"], "-verbose, or -v"),
-    (&["silent", "s"], "-quiet, or -q"),
-    (
-        &["profile", "cluster", "slurm"],
-        "-executor NAME: who carries out the tasks",
-    ),
-    (&["target", "targets"], "-until STEP, or -only STEP"),
-    (&["rerun", "redo"], "-start STEP"),
-    (
-        &["list", "ls", "summary"],
-        "`status` and `tasks` say what there is",
-    ),
-    (
-        &["what-if", "just-print", "plan", "dryrun"],
-        "-dry-run, or -n",
-    ),
-    (
-        &["k", "ignore-errors", "no-fail-fast"],
-        "-keep-going, which is the default",
-    ),
-    (
-        &["config", "configfile", "params-file"],
-        "-param NAME=VALUE, or -params FILE, a TOML or JSON file; -manifest FILE is the manifest",
-    ),
-    (
-        &["unlock"],
-        "a run that is over leaves no lock: the next one takes its place by itself",
-    ),
-    (
-        &["json"],
-        "-log-format json tells in JSON what happens, a line for each event; with `status` and others that answer, -json is their answer \
-         in JSON",
-    ),
-    (
-        &["migrate", "tainted", "retry-tainted", "rerun-tainted"],
-        "-migrate-tainted does again what changed steps have done; -accept takes it over as it is",
-    ),
-    (
-        &["no-color", "nocolor", "no-colour", "monochrome"],
-        "-color never, or NO_COLOR=1 in the environment",
-    ),
-    (
-        &["o", "output"],
-        "`task-pipeline … > FILE` writes what it prints to a file",
-    ),
-    (&["with-report"], "`report FILE` writes a page"),
-    (&["with-dag"], "`graph svg` draws the steps"),
 ];
 
 /// Words that are another form of what clap knows, in its form. `words` have two dashes.
@@ -311,14 +140,14 @@ fn no_subcommand(
              {shown}` shows what it wrote"
         ));
     }
-    if let Some(words) = instead(INSTEAD, word) {
+    if let Some(words) = answer(instead::SUBCOMMANDS, word) {
         return failure.hint(words);
     }
     let names = root.get_subcommands().filter(|one| !one.is_hide_set());
     let names = names.map(Command::get_name).chain(["run", "help"]);
-    let of_others = long_words(INSTEAD);
+    let of_others = long_words(instead::SUBCOMMANDS);
     if let Some(near) = closest(word, names.chain(of_others)) {
-        return failure.hint(match instead(INSTEAD, near) {
+        return failure.hint(match answer(instead::SUBCOMMANDS, near) {
             Some(words) => words.to_owned(),
             None => format!("did you mean `{near}`?"),
         });
@@ -418,7 +247,7 @@ fn no_option(root: &Command, word: &str, subcommand: Option<&str>, words: &[OsSt
         return below;
     }
     // A word of another tool may look like the opposite of what it means.
-    if let Some(words) = instead(OPTION_INSTEAD, name) {
+    if let Some(words) = answer(instead::OPTIONS, name) {
         return failure.hint(words);
     }
     let known = own.iter().copied().chain(["help", "version"]);
@@ -441,8 +270,8 @@ fn no_option(root: &Command, word: &str, subcommand: Option<&str>, words: &[OsSt
     if let Some(other) = others.find(has) {
         return failure.hint(format!("-{shown} is an option of `{}`", other.get_name()));
     }
-    let near = closest(name, long_words(OPTION_INSTEAD));
-    if let Some(words) = near.and_then(|near| instead(OPTION_INSTEAD, near)) {
+    let near = closest(name, long_words(instead::OPTIONS));
+    if let Some(words) = near.and_then(|near| answer(instead::OPTIONS, near)) {
         return failure.hint(words);
     }
     let help = command.map_or("", Command::get_name);
@@ -477,7 +306,7 @@ fn long_words<'t>(table: &'t [(&'t [&'t str], &'t str)]) -> impl Iterator<Item =
     words.filter(|word| word.len() > 3)
 }
 
-fn instead(table: &[(&[&str], &'static str)], word: &str) -> Option<&'static str> {
+fn answer(table: &[(&[&str], &'static str)], word: &str) -> Option<&'static str> {
     let mut rows = table.iter();
     let (_, words) = rows.find(|(names, _)| names.contains(&word))?;
     Some(words)
@@ -493,13 +322,13 @@ mod tests {
     #[test]
     fn nothing_that_there_is_has_something_instead() {
         let root = Arguments::command();
-        for (names, words) in INSTEAD {
+        for (names, words) in instead::SUBCOMMANDS {
             for name in *names {
                 assert!(root.find_subcommand(name).is_none(), "{name}");
             }
             assert!(!words.is_empty());
         }
-        for (names, _) in OPTION_INSTEAD {
+        for (names, _) in instead::OPTIONS {
             for name in *names {
                 let mut options = root.get_arguments().filter_map(Arg::get_long);
                 assert!(options.all(|option| option != *name), "{name}");
