@@ -232,6 +232,7 @@ impl Call<'_> {
                 cache.as_deref_mut(),
             )?;
             summary.published = self.leaves.results.is_some();
+            summary.places.clone_from(&self.leaves.places);
             failed += summary.failed;
             for (_, tainted, _) in &summary.tainted {
                 self.stale += usize::try_from(*tainted).unwrap_or_default();

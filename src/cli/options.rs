@@ -8,13 +8,14 @@ use std::time::Duration;
 use clap::{Args, ValueEnum, ValueHint};
 
 use super::error::Failure;
+use super::usage::quoted_for_shell;
 use crate::manifest::length_of_time;
 use crate::model::partition::Partition;
 use crate::model::resources::read_memory;
 use crate::out::WhenColours;
 use crate::report::Style;
 use crate::state;
-use crate::text::quoted;
+use crate::text::{quoted, visible};
 
 /// Files and folders. Every subcommand takes them, so that they can stand in a wrapper.
 #[derive(Debug, Args)]
@@ -26,7 +27,7 @@ pub(super) struct Places {
     #[arg(
         long,
         value_name = "DIR",
-        default_value = "./db",
+        default_value = DB,
         global = true,
         value_hint = ValueHint::DirPath
     )]
@@ -36,6 +37,22 @@ pub(super) struct Places {
     #[arg(long, value_name = "DIR", global = true, value_hint = ValueHint::DirPath)]
     pub workdir: Option<PathBuf>,
 }
+
+impl Places {
+    /// Those that are not where they are looked for, as options, each with a blank before it.
+    pub(super) fn as_typed(&self) -> String {
+        let manifest = self.manifest.as_ref().map(|path| ("manifest", path));
+        let db = Some(("db", &self.db)).filter(|(_, path)| path.as_os_str() != DB);
+        let typed = manifest.into_iter().chain(db).map(|(option, path)| {
+            let path = quoted_for_shell(&visible(&path.to_string_lossy()));
+            format!(" -{option} {path}")
+        });
+        typed.collect()
+    }
+}
+
+/// Where the db is, if nobody says something else.
+const DB: &str = "./db";
 
 /// What is to be done.
 #[derive(Debug, Args)]

@@ -23,6 +23,8 @@ pub(super) struct Leaves {
     pub(super) results: Option<Place>,
     /// Where what became of the tasks goes, for CI.
     pub(super) junit: Option<PathBuf>,
+    /// The options that name the db and the manifest, for who calls again.
+    pub(super) places: String,
     /// Where the program was started: scripts start elsewhere.
     pub(super) here: PathBuf,
 }
@@ -43,6 +45,7 @@ impl Leaves {
         Ok(Self {
             results,
             junit: junit.transpose()?,
+            places: places.as_typed(),
             here: std::env::current_dir().unwrap_or_default(),
         })
     }

@@ -214,7 +214,8 @@ fn again(words: &[String]) -> String {
     typed.join(" ")
 }
 
-fn quoted_for_shell(word: &str) -> String {
+/// The word as a shell reads it back.
+pub(super) fn quoted_for_shell(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "-_./=:,@%+#".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();

@@ -85,7 +85,22 @@ fn each_run_says_where_its_results_are_or_how_to_get_them() {
     let test = Test::with(&manifest(BYTES).replace("[publish]\ndir = 'results'\n", ""));
     test.run(["-run"])
         .exits(0)
-        .says("export -to DIR writes the 3 final outputs as files");
+        .says("\nexport -to DIR writes the 3 final outputs as files");
+    // As it is to be typed.
+    std::fs::copy(test.path("workflow.toml"), test.path("m.toml")).unwrap();
+    test.run(["-run", "-f", "m.toml", "-db", "its state"])
+        .exits(0)
+        .says("\nexport -manifest m.toml -db 'its state' -to DIR writes the 3 final");
+    test.run([
+        "export",
+        "-manifest",
+        "m.toml",
+        "-db",
+        "its state",
+        "-to",
+        "there",
+    ])
+    .exits(0);
     let folder = test.path("elsewhere/out");
     test.run(["-run", "-publish", folder.to_str().unwrap()])
         .exits(0)

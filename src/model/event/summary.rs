@@ -40,6 +40,8 @@ pub struct Summary {
     pub finals: i64,
     /// Whether a folder follows them: else they are to be exported.
     pub published: bool,
+    /// The options by which the db and the manifest are found again, each with a blank before it; empty where none are needed.
+    pub places: String,
     /// The whole run's time.
     pub elapsed: Duration,
     /// Per step, what is recorded.

@@ -74,6 +74,7 @@ impl<'a> Over<'a> {
             late,
             // It is the `error` at the end.
             shortage: _,
+            places: _,
         } = summary;
         Self {
             runset,

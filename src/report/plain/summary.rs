@@ -111,7 +111,11 @@ pub(in crate::report) fn summary(summary: &Summary) -> String {
     );
     if summary.finals > 0 && !summary.published {
         let what = amount::count(summary.finals, "final output");
-        let _ = writeln!(text, "export -to DIR writes the {what} as files");
+        let _ = writeln!(
+            text,
+            "export{} -to DIR writes the {what} as files",
+            summary.places
+        );
     }
     if summary.remade > 0 {
         let _ = writeln!(
