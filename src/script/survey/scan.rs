@@ -1,9 +1,11 @@
 //! Commands, one after the other.
 
+mod assignment;
 mod redirection;
 
-use super::word::{Piece, Word, ends_word, name_at};
+use super::word::{Word, ends_word, name_at};
 use super::{Found, Read, Role, Variable};
+use assignment::Begun;
 
 /// Words of the grammar behind which a command begins.
 const BEFORE_COMMANDS: [&str; 11] = [
@@ -27,14 +29,6 @@ enum Block {
     Brace,
     /// A function's body, and the folder in front of it.
     Function(Option<String>),
-}
-
-/// What stands where a command begins and a name does.
-enum Begun {
-    /// An assignment to it.
-    Assigned(String),
-    /// A word.
-    Word(Word),
 }
 
 /// The place in a script that has been reached.
@@ -455,59 +449,5 @@ impl<'a> Scan<'a> {
             }
         }
         self.compared(&words);
-    }
-
-    /// An assignment, if one stands here, or what looks like one up to a `]`.
-    fn assignment(&mut self) -> Option<Begun> {
-        let start = self.at;
-        let name = self.name()?.to_owned();
-        let is_indexed = self.rest().starts_with('[') && self.keyword().contains(']');
-        if is_indexed {
-            let mut ignored = Word::default();
-            self.brackets(&mut ignored);
-        }
-        self.eat("+");
-        if !self.eat("=") {
-            if is_indexed {
-                // Whoever read it again from its start would do so once more for each level of brackets in brackets.
-                let mut word = self.word();
-                word.at = start;
-                word.glob = true;
-                word.pieces.insert(0, Piece::Unknown);
-                return Some(Begun::Word(word));
-            }
-            self.at = start;
-            return None;
-        }
-        if self.rest().starts_with('(') {
-            self.array();
-        } else {
-            let word = self.word();
-            for part in word.split() {
-                self.could_be_path(&part, Role::Argument);
-            }
-            self.knows(&name, &word);
-        }
-        Some(Begun::Assigned(name))
-    }
-
-    /// The words of an array.
-    fn array(&mut self) {
-        self.eat("(");
-        loop {
-            self.lines();
-            match self.peek() {
-                None => return,
-                Some(')') => {
-                    self.next();
-                    return;
-                }
-                Some(letter) if ends_word(letter) => drop(self.next()),
-                Some(_) => {
-                    let word = self.word();
-                    self.could_be_path(&word, Role::Argument);
-                }
-            }
-        }
     }
 }

@@ -295,30 +295,38 @@ executor = "lab"
     assert_eq!(test.finals()["y"].len(), 4);
 }
 
-#[test]
-fn a_small_disk_is_shared_out_among_the_tasks_of_a_machine() {
+/// A pipeline whose steps for `lab` run with so many slots beside a disk of so many MB.
+fn with_small_disk(size: u32, slots: u32, steps: &str) -> Test {
     let test = Test::new();
-    std::fs::create_dir(test.path("small")).unwrap();
     let place = test.path("small");
+    std::fs::create_dir(&place).unwrap();
     let place = place.display();
-    // All inputs together have no room there, nor three tasks at a time; one does.
     test.manifest(&format!(
         r#"
 [executors.lab]
-start = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", 'mount -t tmpfs -o size=8m none {place}; TMPDIR={place} exec "$@"', "sh"]
+start = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", 'mount -t tmpfs -o size={size}m none {place}; TMPDIR={place} exec "$@"', "sh"]
 workers = 1
-slots = 3
+slots = {slots}
+{steps}"#
+    ));
+    test
+}
+
+#[test]
+fn a_small_disk_is_shared_out_among_the_tasks_of_a_machine() {
+    // All inputs together have no room there, nor three tasks at a time; one does.
+    let steps = r#"
 [[step]]
 name = "begin"
 start = true
 executor = "local"
-script = 'for n in 1 2 3 4 5 6; do head -c 1500000 /dev/urandom > $OUTPUT_DIR/${{n}}_work; done'
+script = 'for n in 1 2 3 4 5 6; do head -c 1500000 /dev/urandom > $OUTPUT_DIR/${n}_work; done'
 [[step]]
 name = "work"
 executor = "lab"
 script = 'head -c 3000000 /dev/zero > $TMPDIR/x; sleep 0.05; wc -c < $INPUT_FILE | cat > $OUTPUT_DIR/bytes'
-"#
-    ));
+"#;
+    let test = with_small_disk(8, 3, steps);
     test.run(["-run"])
         .exits(0)
         .says("there is not room for all its tasks on the disk of ")
@@ -331,17 +339,8 @@ script = 'head -c 3000000 /dev/zero > $TMPDIR/x; sleep 0.05; wc -c < $INPUT_FILE
 /// The folder of one for whose input there is no room any more while another writes.
 #[test]
 fn one_that_has_no_room_takes_none_from_those_that_it_waits_for() {
-    let test = Test::new();
-    std::fs::create_dir(test.path("small")).unwrap();
-    let place = test.path("small");
-    let place = place.display();
     // An input of 4 MB is there twice, once for the task.
-    test.manifest(&format!(
-        r#"
-[executors.lab]
-start = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", 'mount -t tmpfs -o size=12m none {place}; TMPDIR={place} exec "$@"', "sh"]
-workers = 1
-slots = 2
+    let steps = r#"
 [[step]]
 name = "begin"
 start = true
@@ -355,8 +354,8 @@ script = 'head -c 5000000 /dev/zero > $TMPDIR/x; sleep 1; head -c 5000000 /dev/z
 name = "reads"
 executor = "lab"
 script = 'wc -c < $INPUT_FILE | cat > $OUTPUT_DIR/bytes'
-"#
-    ));
+"#;
+    let test = with_small_disk(12, 2, steps);
     test.run(["-run"])
         .exits(0)
         .says("3 run, 0 reused, 0 failed")
