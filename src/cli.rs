@@ -182,6 +182,7 @@ enum Ended {
 fn parse(words: Vec<OsString>) -> Result<Arguments, Ended> {
     let mut command = wide_enough(arguments::with_numbers(Arguments::command()));
     let is_run = words::ask_for_run(&command, &words);
+    words::check_homes(&command, &words).map_err(Ended::Failure)?;
     let words = words::behind_subcommand(&command, words).map_err(Ended::Failure)?;
     let mut parse = |words: Vec<OsString>| {
         command

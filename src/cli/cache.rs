@@ -65,29 +65,11 @@ pub(super) fn settings(options: &CacheOptions, source: &mut Source) -> Result<Se
     if options.no_cache {
         return Ok(Settings::default());
     }
-    if options.cache_key.is_some() && options.cache_push.is_none() {
-        return Err(
-            Failure::usage("-cache-key signs nothing without -cache-push").hint(
-                "-cache-push URL puts results there; to take some, -cache-trust says of whom",
-            ),
-        );
-    }
-    let mut from = Vec::new();
-    for url in &options.cache {
-        from.push(address("-cache", url)?);
-    }
+    let (mut from, to) = addresses(options)?;
     from.extend(source.manifest.cache.urls.iter().cloned());
-    let to = match &options.cache_push {
+    let to = match to {
         None => None,
-        Some(url) => {
-            let to = address("-cache-push", url)?;
-            if !to.takes() {
-                let message = format!("-cache-push {to}: nothing can be put there, only read");
-                return Err(Failure::usage(message)
-                    .hint("push to the folder or the bucket that the server reads"));
-            }
-            Some((to, secret_key(options.cache_key.as_ref())?))
-        }
+        Some(to) => Some((to, secret_key(options.cache_key.as_ref())?)),
     };
     if from.is_empty() && to.is_none() {
         return Ok(Settings::default());
@@ -109,6 +91,33 @@ pub(super) fn settings(options: &CacheOptions, source: &mut Source) -> Result<Se
         trusted,
         warning,
     })
+}
+
+/// Fails where the options say what cannot be; looks at no key.
+pub(super) fn check_given(options: &CacheOptions) -> Result<(), Failure> {
+    addresses(options).map(drop)
+}
+
+/// Where results come from, and where they are put.
+fn addresses(options: &CacheOptions) -> Result<(Vec<Address>, Option<Address>), Failure> {
+    if options.cache_key.is_some() && options.cache_push.is_none() {
+        return Err(
+            Failure::usage("-cache-key signs nothing without -cache-push").hint(
+                "-cache-push URL puts results there; to take some, -cache-trust says of whom",
+            ),
+        );
+    }
+    let from = options.cache.iter().map(|url| address("-cache", url));
+    let from = from.collect::<Result<_, _>>()?;
+    let to = options.cache_push.as_ref();
+    let to = to.map(|url| address("-cache-push", url)).transpose()?;
+    if let Some(to) = to.as_ref().filter(|to| !to.takes()) {
+        let message = format!("-cache-push {to}: nothing can be put there, only read");
+        return Err(
+            Failure::usage(message).hint("push to the folder or the bucket that the server reads")
+        );
+    }
+    Ok((from, to))
 }
 
 fn address(option: &str, text: &str) -> Result<Address, Failure> {

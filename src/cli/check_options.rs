@@ -6,12 +6,13 @@ use std::process::ExitCode;
 use super::arguments::Arguments;
 use super::error::Failure;
 use super::output::print;
-use super::{executor, params, resources, run, secrets};
+use super::{cache, executor, params, resources, run, secrets};
 use crate::text::Shown as _;
 
 /// Says that they fit, or fails with what does not.
 pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let source = run::asked(arguments)?;
+    cache::check_given(&arguments.cache)?;
     let manifest = &source.manifest;
     let option = arguments.actions.executor.as_deref();
     let here = executor::steps_here(option, manifest)?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::call::Call;
 use super::error::{Failure, signal_status};
 use super::place::no_start_in;
+use super::usage::value_for_shell;
 use super::{check, counts, executor, kept, leftover, programs, resources, sandbox};
 use crate::cache::Cache;
 use crate::engine::{self, Scheduler, Selection};
@@ -233,6 +234,11 @@ impl Call<'_> {
             )?;
             summary.published = self.leaves.results.is_some();
             summary.places.clone_from(&self.leaves.places);
+            if self.actions.runset.is_some() {
+                // The others would answer for the newest one.
+                summary.places += " -runset";
+                summary.places += &value_for_shell(&runset.name, "NAME");
+            }
             failed += summary.failed;
             for (_, tainted, _) in &summary.tainted {
                 self.stale += usize::try_from(*tainted).unwrap_or_default();

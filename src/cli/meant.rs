@@ -10,7 +10,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command};
 
 use super::error::Failure;
-use super::usage;
+use super::usage::{self, value_for_shell};
 use crate::manifest::Manifest;
 use crate::text::suggest::closest;
 use crate::text::visible;
@@ -23,6 +23,16 @@ const STATES: [&str; 6] = [
     "reused",
     "tainted",
     "superseded",
+];
+
+/// Subcommands that are about no pipeline.
+const APART: [&str; 6] = [
+    "init",
+    "cache-key",
+    "schema",
+    "completions",
+    "man",
+    "version",
 ];
 
 /// Words that are another form of what clap knows, in its form. `words` have two dashes.
@@ -130,7 +140,8 @@ fn no_subcommand(
     let failure = Failure::usage(format!("there is no subcommand `{shown}`"));
     if is_manifest(word) {
         return failure.hint(format!(
-            "{shown} is a file: `task-pipeline run -f {shown}` runs the pipeline of that manifest"
+            "{shown} is a file: `task-pipeline run -f{}` runs the pipeline of that manifest",
+            value_for_shell(word, "FILE")
         ));
     }
     let steps = manifest().map_or_else(Vec::new, |manifest| manifest.steps);
@@ -143,19 +154,23 @@ fn no_subcommand(
     if let Some(words) = answer(instead::SUBCOMMANDS, word) {
         return failure.hint(words);
     }
-    let names = root.get_subcommands().filter(|one| !one.is_hide_set());
-    let names = names.map(Command::get_name).chain(["run", "help"]);
-    let of_others = long_words(instead::SUBCOMMANDS);
-    if let Some(near) = closest(word, names.chain(of_others)) {
-        return failure.hint(match answer(instead::SUBCOMMANDS, near) {
-            Some(words) => words.to_owned(),
-            None => format!("did you mean `{near}`?"),
+    let own = root.get_subcommands().filter(|one| !one.is_hide_set());
+    let own: Vec<&str> = own.map(Command::get_name).chain(["run", "help"]).collect();
+    let of_steps: Vec<&str> = steps.iter().map(|step| step.name.as_str()).collect();
+    // Of those that are as near, what is here is more likely than what another tool has.
+    let here = own.iter().chain(&of_steps).copied();
+    if let Some(near) = closest(word, here.chain(long_words(instead::SUBCOMMANDS))) {
+        return failure.hint(if own.contains(&near) {
+            format!("did you mean `{near}`?")
+        } else if of_steps.contains(&near) {
+            format!(
+                "did you mean the step {near}? `run -only {near}` runs what is to be done of it"
+            )
+        } else {
+            answer(instead::SUBCOMMANDS, near)
+                .unwrap_or_default()
+                .to_owned()
         });
-    }
-    if let Some(near) = closest(word, steps.iter().map(|step| step.name.as_str())) {
-        return failure.hint(format!(
-            "did you mean the step {near}? `run -only {near}` runs what is to be done of it"
-        ));
     }
     failure.hint("`task-pipeline help` lists what there is; `task-pipeline run` runs the pipeline")
 }
@@ -177,7 +192,11 @@ fn no_word(
     let (name, shown) = (command.get_name(), visible(word));
     let failure = Failure::usage(format!("`{name}` takes no word more, and `{shown}` is one"));
     if is_manifest(word) {
-        return Some(failure.hint(format!("{shown} is a file: -f {shown} names the manifest")));
+        let value = value_for_shell(word, "FILE");
+        return Some(failure.hint(format!("{shown} is a file: -f{value} names the manifest")));
+    }
+    if APART.contains(&name) {
+        return None;
     }
     let steps = manifest().map_or_else(Vec::new, |manifest| manifest.steps);
     let names = steps.iter().map(|step| step.name.as_str());
@@ -214,14 +233,25 @@ fn no_option(root: &Command, word: &str, subcommand: Option<&str>, words: &[OsSt
                 .is_some_and(|short| name == short.to_string());
         is_it && !option.get_action().takes_values()
     };
+    let alone = |name: &str| {
+        Failure::usage(format!("-{name} takes no value"))
+            .hint(format!("write -{name} alone, or leave it out"))
+    };
     if gets_value
         && command
             .unwrap_or(root)
             .get_arguments()
             .any(|option| flag(&option))
     {
-        return Failure::usage(format!("-{shown} takes no value"))
-            .hint(format!("write -{shown} alone, or leave it out"));
+        return alone(&shown);
+    }
+    if name.is_empty() {
+        // Of `-q=true`, clap names what stands behind the letter.
+        let mut typed = words.iter().filter_map(|typed| typed.to_str());
+        let short = typed.find_map(|typed| typed.strip_prefix('-')?.split_once('='));
+        if let Some((short, _)) = short.filter(|(short, _)| short.chars().count() == 1) {
+            return alone(short);
+        }
     }
     let failure = Failure::usage(format!("there is no option -{shown}{of}"));
     if name == "list" && command.is_some_and(|command| command.get_name() == "init") {
@@ -247,7 +277,8 @@ fn no_option(root: &Command, word: &str, subcommand: Option<&str>, words: &[OsSt
         return below;
     }
     // A word of another tool may look like the opposite of what it means.
-    if let Some(words) = answer(instead::OPTIONS, name) {
+    let has_own = |option: &str| own.contains(&option);
+    if let Some(words) = answer_of(instead::OPTIONS, name, has_own) {
         return failure.hint(words);
     }
     let known = own.iter().copied().chain(["help", "version"]);
@@ -271,7 +302,10 @@ fn no_option(root: &Command, word: &str, subcommand: Option<&str>, words: &[OsSt
         return failure.hint(format!("-{shown} is an option of `{}`", other.get_name()));
     }
     let near = closest(name, long_words(instead::OPTIONS));
-    if let Some(words) = near.and_then(|near| answer(instead::OPTIONS, near)) {
+    if let Some(words) = near.and_then(|near| answer_of(instead::OPTIONS, near, has_own)) {
+        return failure.hint(words);
+    }
+    if let Some(words) = in_one(command.unwrap_or(root), root, name) {
         return failure.hint(words);
     }
     let help = command.map_or("", Command::get_name);
@@ -307,9 +341,44 @@ fn long_words<'t>(table: &'t [(&'t [&'t str], &'t str)]) -> impl Iterator<Item =
 }
 
 fn answer(table: &[(&[&str], &'static str)], word: &str) -> Option<&'static str> {
+    answer_of(table, word, |_| true)
+}
+
+/// The first that begins with an option that there is, or with none.
+fn answer_of(
+    table: &[(&[&str], &'static str)],
+    word: &str,
+    has: impl Fn(&str) -> bool,
+) -> Option<&'static str> {
+    let fits = |words: &str| {
+        let first = words.split([' ', ',', ':']).next().unwrap_or_default();
+        first.strip_prefix('-').is_none_or(&has)
+    };
     let mut rows = table.iter();
-    let (_, words) = rows.find(|(names, _)| names.contains(&word))?;
+    let (_, words) = rows.find(|(names, words)| names.contains(&word) && fits(words))?;
     Some(words)
+}
+
+/// What to type for several short options in one word, or one with its value.
+fn in_one(command: &Command, root: &Command, word: &str) -> Option<String> {
+    let short = |c: char| {
+        let globals = root.get_arguments().filter(|option| option.is_global_set());
+        let mut all = command.get_arguments().chain(globals);
+        all.find(|option| option.get_short() == Some(c))
+    };
+    let mut letters = word.chars();
+    let first = letters.next()?;
+    let rest = letters.as_str();
+    if rest.is_empty() {
+        return None;
+    }
+    if short(first)?.get_action().takes_values() {
+        return Some(format!("did you mean -{first} {rest}?"));
+    }
+    let is_flag = |c: char| short(c).is_some_and(|option| !option.get_action().takes_values());
+    let each: Vec<String> = word.chars().map(|c| format!("-{c}")).collect();
+    let all = word.chars().all(is_flag);
+    all.then(|| format!("each has a dash of its own: {}", each.join(" ")))
 }
 
 #[cfg(test)]

@@ -8,14 +8,14 @@ use std::time::Duration;
 use clap::{Args, ValueEnum, ValueHint};
 
 use super::error::Failure;
-use super::usage::quoted_for_shell;
+use super::usage::value_for_shell;
 use crate::manifest::length_of_time;
 use crate::model::partition::Partition;
 use crate::model::resources::read_memory;
 use crate::out::WhenColours;
 use crate::report::Style;
 use crate::state;
-use crate::text::{quoted, visible};
+use crate::text::quoted;
 
 /// Files and folders. Every subcommand takes them, so that they can stand in a wrapper.
 #[derive(Debug, Args)]
@@ -41,12 +41,13 @@ pub(super) struct Places {
 impl Places {
     /// Those that are not where they are looked for, as options, each with a blank before it.
     pub(super) fn as_typed(&self) -> String {
-        let manifest = self.manifest.as_ref().map(|path| ("manifest", path));
-        let db = Some(("db", &self.db)).filter(|(_, path)| path.as_os_str() != DB);
-        let typed = manifest.into_iter().chain(db).map(|(option, path)| {
-            let path = quoted_for_shell(&visible(&path.to_string_lossy()));
-            format!(" -{option} {path}")
-        });
+        let manifest = self.manifest.as_ref();
+        let manifest = manifest.map(|path| ("manifest", path, "FILE"));
+        let db = Some(("db", &self.db, "DIR")).filter(|(_, path, _)| path.as_os_str() != DB);
+        let typed = manifest
+            .into_iter()
+            .chain(db)
+            .map(|(option, path, kind)| format!(" -{option}{}", value_for_shell(path, kind)));
         typed.collect()
     }
 }

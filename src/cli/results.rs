@@ -40,7 +40,10 @@ impl Leaves {
             None
         };
         if let Some(place) = &results {
-            publish::check_rights(&place.folder).map_err(|error| place.failure(error))?;
+            publish::check_rights(&place.folder).map_err(|error| {
+                let failure = place.failure(error);
+                failure.hint("name another folder for results with -publish or in [publish]")
+            })?;
         }
         Ok(Self {
             results,

@@ -227,6 +227,9 @@ fn tell_unseen(
 /// The manifest, fit for what is asked, and what there is for its tasks.
 fn source(arguments: &Arguments) -> Result<(Source, Supply, Option<Pilots>, Settings), Failure> {
     let mut source = asked(arguments)?;
+    if let Some(folder) = &arguments.places.workdir {
+        source.folder = working_folder(folder)?;
+    }
     let actions = &arguments.actions;
     let mut pilots = None;
     if actions.run && !actions.dry_run {
@@ -257,10 +260,7 @@ fn source(arguments: &Arguments) -> Result<(Source, Supply, Option<Pilots>, Sett
 /// The manifest, which has all that the options name of its steps and inputs.
 pub(super) fn asked(arguments: &Arguments) -> Result<Source, Failure> {
     check_usage(&arguments.actions)?;
-    let mut source = Source::load(&arguments.places.manifest()?)?;
-    if let Some(folder) = &arguments.places.workdir {
-        source.folder = working_folder(folder)?;
-    }
+    let source = Source::load(&arguments.places.manifest()?)?;
     let actions = &arguments.actions;
     for name in actions
         .start

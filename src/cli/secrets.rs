@@ -146,7 +146,8 @@ fn parse(word: &OsString) -> Result<(String, Origin), Failure> {
         .iter()
         .position(|byte| *byte == b'=')
         .map(|at| (&bytes[..at], &bytes[at + 1..]));
-    let Some((name, from)) = parts.filter(|(name, from)| !name.is_empty() && !from.is_empty())
+    let Some((name, from)) =
+        parts.filter(|(name, from)| !name.is_empty() && !matches!(*from, b"" | b"env:"))
     else {
         // Not what was given: it may be the secret itself.
         return Err(

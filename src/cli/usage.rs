@@ -2,7 +2,7 @@
 //! are, with options in the form that the docs have.
 
 use std::error::Error as _;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command};
@@ -161,8 +161,10 @@ fn missing(error: &clap::Error, call: &Call) -> Failure {
     let command = &call.name;
     if missing.iter().all(|one| !one.starts_with('-')) {
         let words = missing.join(" and ").replace('|', " or ");
-        let typed = again(&call.typed);
-        let mut ways = vec![format!("{command} {typed}").trim_end().to_owned()];
+        // What stands behind `--` is another program's.
+        let end = call.typed.iter().position(|word| word == "--");
+        let (typed, behind) = call.typed.split_at(end.unwrap_or(call.typed.len()));
+        let mut ways = vec![format!("{command} {}", again(typed)).trim_end().to_owned()];
         for one in &missing {
             let forms = one.split('|');
             ways = ways
@@ -170,7 +172,8 @@ fn missing(error: &clap::Error, call: &Call) -> Failure {
                 .flat_map(|way| forms.clone().map(move |form| format!("{way} {form}")))
                 .collect();
         }
-        let ways: Vec<String> = ways.iter().map(|way| format!("`{way}`")).collect();
+        let whole = |way: &String| format!("`{}`", format!("{way} {}", again(behind)).trim_end());
+        let ways: Vec<String> = ways.iter().map(whole).collect();
         let hint = format!("type {}; `{command} -help` explains it", ways.join(" or "));
         return Failure::usage(format!("`{command}` needs {words}, and there is none")).hint(hint);
     }
@@ -214,13 +217,35 @@ fn again(words: &[String]) -> String {
     typed.join(" ")
 }
 
-/// The word as a shell reads it back.
+/// The word as bash, zsh and fish read it back.
 pub(super) fn quoted_for_shell(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "-_./=:,@%+#".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
+    // At the beginning these are a comment, a program's path in zsh, and a process in old fish.
+    let special = word.starts_with(['#', '=', '%']);
+    if !word.is_empty() && !special && word.chars().all(plain) {
         return word.to_owned();
     }
-    format!("'{}'", word.replace('\'', "'\\''"))
+    let mut quoted = String::from("'");
+    for c in word.chars() {
+        match c {
+            '\'' => quoted.push_str(r"'\''"),
+            // Within single quotes it means itself in bash, but not in fish.
+            '\\' => quoted.push_str(r#"'"\\"'"#),
+            c => quoted.push(c),
+        }
+    }
+    quoted + "'"
+}
+
+/// The value of an option as it can be typed behind it, with what stands between; what cannot be typed as it is shown
+/// is only called by its kind.
+pub(super) fn value_for_shell(value: impl AsRef<OsStr>, kind: &str) -> String {
+    let value = value.as_ref().to_str();
+    let Some(value) = value.filter(|value| visible(value) == *value) else {
+        return format!(" {kind}");
+    };
+    let space = if value.starts_with('-') { '=' } else { ' ' };
+    format!("{space}{}", quoted_for_shell(value))
 }
 
 fn texts(error: &clap::Error, kind: ContextKind) -> Vec<String> {
@@ -272,6 +297,26 @@ mod tests {
             typed(&["--on-finish", "echo it's --so", "--only", ""]),
             r"-on-finish 'echo it'\''s --so' -only ''"
         );
+    }
+
+    #[test]
+    fn a_value_can_be_typed_in_each_shell() {
+        for (value, typed) in [
+            ("db", " db"),
+            ("my db", " 'my db'"),
+            ("#d", " '#d'"),
+            ("=ls", " '=ls'"),
+            ("%self", " '%self'"),
+            ("a#b=c%", " a#b=c%"),
+            ("-dash", "=-dash"),
+            ("- $x", "='- $x'"),
+            (r"a\b", r#" 'a'"\\"'b'"#),
+            (r"end\", r#" 'end'"\\"''"#),
+            ("a\nb", " DIR"),
+            ("\u{1f469}\u{200d}\u{1f4bb}", " DIR"),
+        ] {
+            assert_eq!(value_for_shell(value, "DIR"), typed, "{value}");
+        }
     }
 
     #[test]

@@ -4,11 +4,16 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::builder::ValueParser;
 use clap::{Arg, Command, ValueEnum as _};
 
 use super::error::Failure;
 use super::{meant, usage};
 use crate::out::WhenColours;
+use crate::text::{quoted, visible};
+
+/// What reads a path.
+const PATH: ValueParser = ValueParser::path_buf();
 
 /// Turns `-name` into `--name`, for names of more than one letter.
 pub(super) fn two_dashes(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
@@ -22,9 +27,12 @@ pub(super) fn two_dashes(words: impl IntoIterator<Item = OsString>) -> Vec<OsStr
                     // `-j4` is `-j 4`.
                     let number = rest.strip_prefix('j').unwrap_or_default();
                     let is_jobs = number.starts_with(|c: char| c.is_ascii_digit());
+                    // And `-j=4`.
+                    let is_short = rest.as_bytes().get(1) == Some(&b'=');
                     rest.len() > 1
                         && rest.starts_with(|c: char| c.is_ascii_alphabetic())
                         && !is_jobs
+                        && !is_short
                 })
             });
             if !long || only_values {
@@ -96,6 +104,42 @@ pub(super) fn behind_subcommand(
     }
     words[1..=at].rotate_right(1);
     Ok(words)
+}
+
+/// Fails for `-db=~/there`: most shells leave that as it is, and a folder called `~` is what nobody wants.
+///
+/// `words` have two dashes.
+pub(super) fn check_homes(root: &Command, words: &[OsString]) -> Result<(), Failure> {
+    let command = subcommand_of(root, words);
+    let command = command.and_then(|name| find(root, &name)).unwrap_or(root);
+    let is_path = |option: &Arg| option.get_value_parser().type_id() == PATH.type_id();
+    let own = || command.get_arguments().chain(root.get_arguments());
+    for word in words.iter().skip(1).take_while(|word| *word != "--") {
+        let word = word.to_string_lossy();
+        let Some((name, value)) = word.split_once('=') else {
+            continue;
+        };
+        let named = |option: &&Arg| match name.strip_prefix("--") {
+            Some(name) => option.get_long() == Some(name),
+            None => name
+                .strip_prefix('-')
+                .is_some_and(|name| option.get_short().is_some_and(|c| name == c.to_string())),
+        };
+        let at_home = value == "~" || value.starts_with("~/");
+        if at_home && own().filter(named).any(is_path) {
+            let name = name.trim_start_matches('-');
+            return Err(Failure::usage(format!(
+                "-{name}: the shell has left the `~` of {} as it is, behind `=`",
+                quoted(value)
+            ))
+            .hint(format!(
+                "write a blank for the `=`: -{name} {}; what really has that name is ./{}",
+                visible(value),
+                visible(value)
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Whether they are about `run`: a call of it, or for its help.
@@ -175,7 +219,8 @@ pub(super) fn manifest_of(words: &[OsString]) -> Option<PathBuf> {
         if text == "--manifest" || text == "-f" {
             return words.next().map(PathBuf::from);
         }
-        if let Some(path) = text.strip_prefix("--manifest=") {
+        let path = text.strip_prefix("--manifest=");
+        if let Some(path) = path.or_else(|| text.strip_prefix("-f=")) {
             return Some(path.into());
         }
     }
@@ -251,6 +296,7 @@ mod tests {
         );
         assert_eq!(words("x -run")[1], "--run");
         assert_eq!(words("x -h -1 -- -run"), ["x", "-h", "-1", "--", "-run"]);
+        assert_eq!(words("x -j4 -j=4 -f=a"), ["x", "-j4", "-j=4", "-f=a"]);
     }
 
     #[test]
@@ -276,6 +322,30 @@ mod tests {
         ] {
             let moved = behind_subcommand(&Arguments::command(), words(before)).unwrap();
             assert_eq!(moved, words(behind), "{before}");
+        }
+    }
+
+    #[test]
+    fn a_home_that_no_shell_has_put_in_is_told() {
+        let check = |line: &str| check_homes(&Arguments::command(), &words(line));
+        for line in [
+            "x -run -db=~/db",
+            "x -db=~",
+            "x -f=~/workflow.toml check",
+            "x run -publish=~/results",
+            "x export -to=~/results",
+            "x -run -junit=~/tests.xml",
+        ] {
+            assert!(check(line).is_err(), "{line}");
+        }
+        for line in [
+            "x -run -db ~/db",
+            "x -run -db=./~/db",
+            "x -run -param=~=1",
+            "x -run -only=~",
+            "x shell a -- make -to=~/there -db=~/x",
+        ] {
+            assert!(check(line).is_ok(), "{line}");
         }
     }
 

@@ -46,6 +46,13 @@ fn what_does_not_fit_is_refused() {
         ("-param size=wide", "-param size"),
         ("-secret key=file", "no step has a secret `key`"),
         ("-gpus 1", "takes 2 GPUs, and the run has 1"),
+        ("-secret token=env:", "has not the form NAME=FILE"),
+        ("-cache nonsense://x", "-cache: "),
+        ("-cache-push http://x", "nothing can be put there"),
+        (
+            "-cache-key k",
+            "-cache-key signs nothing without -cache-push",
+        ),
         ("-memory 1G", "and the run has 1.0 GiB"),
         ("-runset all -fresh", "-runset all does not go with -fresh"),
     ] {
@@ -61,11 +68,11 @@ fn what_does_not_fit_is_refused() {
 fn what_fits_is_taken_without_the_rest() {
     let test = Test::with(PIPELINE);
     for words in [
-        "-watch -fresh -locked -strict",
+        "-watch -fresh -locked -strict -workdir /srv/nowhere",
         "-limit db=2 -gpus 2 -memory 1P -cpus 1",
         "-executor far -gpus 1 -param size=4 -params nowhere.toml",
         "-executor local -start begin -only begin away",
-        "-secret token=nowhere/token -cache-push /nowhere/cache -cache-key nowhere/key",
+        "-secret token=nowhere/token -cache-push file:///nowhere/cache -cache-key nowhere/key",
     ] {
         let all = ["-run", "-check-options"].into_iter();
         let ran = test.run(all.chain(words.split(' '))).exits(0);

@@ -85,12 +85,19 @@ fn each_run_says_where_its_results_are_or_how_to_get_them() {
     let test = Test::with(&manifest(BYTES).replace("[publish]\ndir = 'results'\n", ""));
     test.run(["-run"])
         .exits(0)
-        .says("\nexport -to DIR writes the 3 final outputs as files");
+        .says("\n`task-pipeline export -to DIR` writes the 3 final outputs as files");
     // As it is to be typed.
     std::fs::copy(test.path("workflow.toml"), test.path("m.toml")).unwrap();
     test.run(["-run", "-f", "m.toml", "-db", "its state"])
         .exits(0)
-        .says("\nexport -manifest m.toml -db 'its state' -to DIR writes the 3 final");
+        .says(
+            "\n`task-pipeline export -manifest m.toml -db 'its state' -to DIR` writes the 3 final",
+        );
+    for runset in ["old", "new", "old"] {
+        // Without it, `export` writes the results of the newest one.
+        let line = format!("\n`task-pipeline export -runset {runset} -to DIR` writes the 3");
+        test.run(["-run", "-runset", runset]).exits(0).says(&line);
+    }
     test.run([
         "export",
         "-manifest",

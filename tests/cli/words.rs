@@ -34,6 +34,20 @@ const WRONG: &[(&str, &str)] = &[
     ("run -dry", "did you mean -dry-run?"),
     ("run -no-color", "-color never"),
     ("run -q=true", "-q takes no value"),
+    ("run -j=x", "`x` is no whole number"),
+    (
+        "run -f=nowhere.toml",
+        "cannot read the manifest nowhere.toml",
+    ),
+    ("run -fnowhere.toml", "did you mean -f nowhere.toml?"),
+    ("run -nq", "each has a dash of its own: -n -q"),
+    ("gc -force", "-force is an option of `export`"),
+    ("export -o there", "-to DIR writes the results"),
+    ("run -o there", "-publish DIR puts the results"),
+    ("shell -- ls -l", "type `task-pipeline shell STEP -- ls -l`"),
+    ("step", "`tasks -step STEP` lists its tasks"),
+    ("runsets", "`status -runset all` shows every runset"),
+    ("version count", "`task-pipeline version -help` shows"),
     ("graph -o x.svg", "> FILE"),
     ("gc -n", "did you mean -dry-run?"),
     (
@@ -102,7 +116,7 @@ const WRONG: &[(&str, &str)] = &[
     ("run -failed", "-failed is an option of `log`"),
     ("status -failed", "-failed is an option of `log`"),
     ("status -fresh", "-fresh does not go with `status`"),
-    ("tasks -cores 4", "-parallel N"),
+    ("tasks -cores 4", "`task-pipeline tasks -help` lists them"),
     ("log -failled", "did you mean -failed?"),
     ("log -step coutn", "did you mean `count`?"),
     (
@@ -251,6 +265,20 @@ fn what_is_wrong_is_told_with_what_there_is() {
         }
     }
     assert_eq!(test.rows("SELECT count(*) FROM task"), before);
+}
+
+/// Of what is as near, a step is likelier than what another tool has under such a name.
+#[test]
+fn misspelt_steps_are_known() {
+    let step = |name: &str| format!("[[step]]\nname = '{name}'\nscript = ':'\n");
+    let steps = ["fetch", "build", "plots"].map(step).concat();
+    let test = Test::with(&steps.replacen("script", "start = true\nscript", 1));
+    for (word, near) in [("fecth", "fetch"), ("biuld", "build"), ("plost", "plots")] {
+        test.run([word])
+            .exits(2)
+            .says(&format!("did you mean the step {near}?"));
+    }
+    test.run(["statsu"]).exits(2).says("did you mean `status`?");
 }
 
 #[test]

@@ -87,6 +87,14 @@ pub(super) const SUBCOMMANDS: &[(&[&str], &str)] = &[
         "Ctrl-C, or SIGTERM, ends a run; nothing is lost, and no lock stays",
     ),
     (&["completion"], "`completions SHELL` prints them"),
+    (
+        &["step", "steps", "task"],
+        "`status` says where each step stands, `tasks -step STEP` lists its tasks",
+    ),
+    (
+        &["runset", "runsets"],
+        "`status -runset all` shows every runset; -runset NAME is the one that `run` and others are to work on",
+    ),
     (&["pin", "flake"], "`lock` pins what package names mean"),
     (
         &["key", "keygen"],
@@ -166,7 +174,15 @@ pub(super) const OPTIONS: &[(&[&str], &str)] = &[
         "-color never, or NO_COLOR=1 in the environment",
     ),
     (
-        &["o", "output"],
+        &["o", "out", "output", "outdir"],
+        "-to DIR writes the results to a folder",
+    ),
+    (
+        &["o", "out", "output", "outdir"],
+        "-publish DIR puts the results into a folder, as they come; `export -to DIR` writes those of an older run, too",
+    ),
+    (
+        &["o", "out", "output"],
         "`task-pipeline … > FILE` writes what it prints to a file",
     ),
     (&["with-report"], "`report FILE` writes a page"),

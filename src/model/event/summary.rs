@@ -40,7 +40,7 @@ pub struct Summary {
     pub finals: i64,
     /// Whether a folder follows them: else they are to be exported.
     pub published: bool,
-    /// The options by which the db and the manifest are found again, each with a blank before it; empty where none are needed.
+    /// The options by which the db, the manifest and the runset are found again, each with a blank before it; empty where none are needed.
     pub places: String,
     /// The whole run's time.
     pub elapsed: Duration,

@@ -113,7 +113,7 @@ pub(in crate::report) fn summary(summary: &Summary) -> String {
         let what = amount::count(summary.finals, "final output");
         let _ = writeln!(
             text,
-            "export{} -to DIR writes the {what} as files",
+            "`task-pipeline export{} -to DIR` writes the {what} as files",
             summary.places
         );
     }
@@ -184,11 +184,12 @@ pub(in crate::report) fn summary(summary: &Summary) -> String {
     if summary.failed > shown {
         let _ = writeln!(
             text,
-            "and {}: `task-pipeline tasks -state failed` lists them",
+            "and {}: `task-pipeline tasks{} -state failed` lists them",
             marked(
                 Mark::Bad,
                 &format!("{} more failed", summary.failed - shown)
-            )
+            ),
+            summary.places
         );
     }
     text

@@ -58,6 +58,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("cat 1 nothing", "task #1 left no output called `nothing`", "hint: `trace 1` shows what it left"),
     ("export x", "`x` is neither a final output of runset", "hint: `export -to x` writes all final outputs into that folder"),
     ("export -to", "-to needs a value, and has none", "hint: write -to DIR"),
+    ("export -to=~/there", "-to: the shell has left the `~` of `~/there` as it is", "hint: write a blank for the `=`: -to ~/there"),
     ("export -to workflow.toml", "cannot write to workflow.toml: the manifest is there", "hint: nothing was written; name another folder"),
     ("export -to db", "db", "hint: nothing was written; name another folder"),
     ("export -runset x -to o", "there is no runset `x` in ./db", "hint: the newest are"),
