@@ -164,7 +164,7 @@ impl Scheduler<'_> {
             return Ok(());
         };
         let (step, ready) = (Arc::clone(step), Arc::clone(ready));
-        if self.remakes.is(task) || self.is_outdated(&step, &ready) {
+        if !self.remakes.is(task) && self.is_outdated(&step, &ready) {
             return Ok(());
         }
         self.begin_group()?;

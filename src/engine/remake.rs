@@ -13,7 +13,7 @@ use super::key::key_of;
 use super::lost::Tops;
 use super::makers::Makers;
 use super::outputs::Outputs;
-use super::record::{failure, span};
+use super::record::{basis, failure, span};
 use super::step::StepPlan;
 use super::{Error, Scheduler};
 use crate::model::digest::Digest;
@@ -270,6 +270,10 @@ impl Scheduler<'_> {
         (step, mut ready): (Arc<StepPlan>, Ready),
     ) -> Result<Option<Turn>, Error> {
         let span = span(&ended.finished, ended.launch);
+        if let Some(tree) = &ended.checkpoint {
+            let basis = basis(&step, &ready);
+            self.state.put_checkpoint(ready.id, basis, tree)?;
+        }
         if let Outcome::OutOfMemory(error) = &ended.outcome
             && self.more(&step, &ready).is_some()
         {
@@ -279,6 +283,9 @@ impl Scheduler<'_> {
         match ended.outcome {
             Outcome::Success(outputs) => {
                 self.plan.got_through();
+                if step.checkpoint.is_kept() {
+                    self.state.drop_checkpoint(ready.id)?;
+                }
                 self.compare_again(&step, &ready, outputs, span)?;
             }
             Outcome::Failure(error) | Outcome::OutOfMemory(error)

@@ -150,6 +150,36 @@ fn it_outlives_a_run_that_is_killed() {
     }
 }
 
+/// A task that runs again only because its outputs were evicted needs as many tries as before.
+#[test]
+fn what_is_made_again_goes_on_too() {
+    for (keys, tries) in [
+        ("checkpoint = true\nretries = 2\nretry_delay = '1ms'", 1),
+        ("checkpoint = true", 3),
+    ] {
+        let show = |what: &str| {
+            counts(keys, 3).replace("all.txt", "all_show")
+                + "\n[[step]]\nname = 'show'\nscript = '"
+                + what
+                + "; tr 123 abc < $INPUT_FILE > $OUTPUT_DIR/all.txt'\n"
+        };
+        let test = Test::with(&show("true"));
+        let runs = |options: &[&str]| {
+            for number in 1..=tries {
+                let ran = test.run(options);
+                ran.exits(i32::from(number < tries));
+            }
+        };
+        runs(&["-run"]);
+        test.run(["evict"]).exits(0).prints("evicted");
+        test.manifest(&show(":"));
+        runs(&["-migrate-tainted", "-run"]);
+        assert_eq!(test.output("all.txt"), "a\nb\nc\n");
+        assert_eq!(kept(&test), "0");
+        test.text(&["verify"]);
+    }
+}
+
 #[test]
 fn what_cannot_be_kept_is_told_and_the_rest_is_kept() {
     let test = Test::with(
