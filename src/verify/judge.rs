@@ -138,12 +138,12 @@ impl<'a> Judge<'a> {
             Use::File => Some("a file of a step, kept for `why`,"),
             Use::Live | Use::Past | Use::Context | Use::Log | Use::Checkpoint => None,
         };
-        if let Some(role) = of_step {
-            return Ok(Some((role.to_owned(), None)));
-        }
         let is_gone = finding.what == What::Missing && self.given_up.contains(&need.object);
         if is_gone && need.by != Use::Live {
             return Ok(None);
+        }
+        if let Some(role) = of_step {
+            return Ok(Some((role.to_owned(), None)));
         }
         finding.task = Some(need.row);
         // A row that cannot be read is told of elsewhere.

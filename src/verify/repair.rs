@@ -17,7 +17,7 @@ use crate::model::list;
 use crate::model::name::StepName;
 use crate::model::task::TaskId;
 use crate::state::{self, Mended, State, StepId, TaskRow, Use};
-use crate::store::{self, Store};
+use crate::store::{self, Depth, Found, Store};
 use crate::text::Shown as _;
 
 /// What was done.
@@ -35,7 +35,7 @@ pub(crate) struct Repaired {
     pub logs: u64,
     /// Tasks that begin with nothing in their next try, as what they had kept is gone.
     pub checkpoints: u64,
-    /// Objects that only superseded tasks had, and that are gone for good.
+    /// Objects that only superseded tasks and older versions of steps had, and that are gone for good.
     pub gone: u64,
     /// Inputs that were taken in again.
     pub inputs: u64,
@@ -100,6 +100,7 @@ pub(crate) fn repair(
     repaired.left_count += wanted.more_hopeless;
     let makers = wanted.mend(state, &mut repaired)?;
     wanted.clean(store, &mut repaired);
+    wanted.look_again(store, how, &mut repaired);
     wanted.logs.retain(|object| !store.contains(object));
     repaired.logs = state.forget_logs(&wanted.logs)?;
     for task in &wanted.kept {
@@ -132,6 +133,8 @@ struct Wanted {
     /// Tasks that kept it.
     kept: Vec<TaskId>,
     needs: Vec<Need>,
+    /// Objects that could not be read, and what is told of them.
+    unreadable: Vec<(Digest, String)>,
     hopeless: Vec<String>,
     more_hopeless: u64,
 }
@@ -155,7 +158,7 @@ impl Wanted {
                     self.kept.push(need.row);
                 }
                 if let Some(need) = finding.need
-                    && matches!(need.by, Use::Past | Use::Context)
+                    && matches!(need.by, Use::Past | Use::Context | Use::Files)
                 {
                     self.past.push(need.object);
                 }
@@ -176,6 +179,11 @@ impl Wanted {
             | What::Database
             | What::Record
             | What::Root => {}
+        }
+        if let (What::Unreadable, Some(object)) = (finding.what, finding.object) {
+            // Perhaps because of its mode.
+            self.unreadable.push((object, finding.words.clone()));
+            return;
         }
         let is_hopeless = finding.severity == Severity::Lost || finding.what == What::Unreadable;
         if is_hopeless && self.hopeless.len() < TOLD {
@@ -210,6 +218,20 @@ impl Wanted {
             // Of one that was put aside there is none to be changed.
             if store.contains(object) {
                 repaired.modes += repaired.done(store.give_mode(object));
+            }
+        }
+    }
+
+    /// Whether what could not be read can be, now that it has the mode of all.
+    fn look_again(&mut self, store: &Store, how: How, repaired: &mut Repaired) {
+        let depth = Depth {
+            quick: how.quick,
+            read: &how.progress.read,
+            stop: how.stop,
+        };
+        for (object, words) in self.unreadable.drain(..) {
+            if store.audit(&object, &depth).found != Found::Whole {
+                repaired.leave(|| words);
             }
         }
     }

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use super::{MANIFEST, found, object_of, overwrite, ran};
 use crate::harness::{Running, Test, files, hash, wait_for};
 use crate::injection::is_possible;
+use crate::privileges::as_a_user;
 
 /// Does something to a db that has run, has it repaired, runs, and looks whether all is as it was.
 #[track_caller]
@@ -164,6 +165,47 @@ fn what_only_superseded_tasks_had_is_given_up_once() {
         Vec::<String>::new()
     );
     test.text(&["verify"]);
+}
+
+#[test]
+fn a_lost_list_of_the_files_of_an_older_version_is_given_up_once() {
+    let test = Test::with(
+        "[[step]]\nname = 'a'\nstart = true\nfiles = ['lib.sh']\nscript = '. ./lib.sh > $OUTPUT_DIR/x'\n",
+    );
+    test.write("lib.sh", "echo 1\n");
+    test.run(["-run"]).exits(0);
+    let list = test.rows("SELECT json_extract(identity, '$.files.tree') FROM step");
+    test.write("lib.sh", "echo 2\n");
+    test.run(["-migrate-tainted", "-run"]).exits(0);
+    fs::remove_file(test.object(&list[0])).unwrap();
+    assert_eq!(found(&test), ["missing leftover"]);
+    test.run(["verify", "-repair"]).exits(0).prints("given up");
+    test.text(&["verify"]);
+    test.text(&["gc"]);
+    test.text(&["verify"]);
+    // That of the newest one is made anew.
+    let list =
+        test.rows("SELECT json_extract(identity, '$.files.tree') FROM step WHERE version = 2");
+    fs::remove_file(test.object(&list[0])).unwrap();
+    test.run(["verify", "-repair"]).exits(0);
+    test.run(["-run"]).exits(0);
+    assert!(test.object(&list[0]).exists());
+}
+
+#[test]
+fn what_has_the_wrong_mode_is_read_once_that_is_right() {
+    let test =
+        Test::with("[[step]]\nname = 'a'\nstart = true\nscript = 'echo hello > $OUTPUT_DIR/x'\n");
+    let object = "grep -rl hello db/objects";
+    let Some(ran) = as_a_user(
+        &test,
+        &format!(
+            "$PROGRAM -run -quiet && chmod 0 $({object}) && $PROGRAM verify -repair && $PROGRAM verify"
+        ),
+    ) else {
+        return;
+    };
+    ran.exits(0).prints("1 mode set");
 }
 
 #[test]
