@@ -109,6 +109,13 @@ fn place(places: &Places, given: Option<&Path>, source: &Source) -> Result<Optio
         let words = format!("{what} is there, which the program keeps for itself");
         return Err(refused(&place, &words));
     }
+    for (path, what) in [(&place.manifest, "manifest"), (&place.db, "db")] {
+        if path.to_str().is_none() {
+            let words = format!("its list of results names the {what}, whose path is not UTF-8");
+            return Err(refused(&place, &words)
+                .hint("rename that folder or file; or leave [publish] and -publish out, and use `export -to DIR`"));
+        }
+    }
     let home = place.manifest.parent().map(Path::canonicalize);
     match home {
         Some(Ok(home)) if home == place.folder => {

@@ -4,7 +4,7 @@ use std::fs;
 
 use rustix::process::Signal;
 
-use crate::harness::{Test, files, wait_for};
+use crate::harness::{Running, Test, files, wait_for};
 
 /// Two names, each with a count; `count` says how.
 fn manifest(count: &str) -> String {
@@ -116,6 +116,25 @@ fn each_run_says_where_its_results_are_or_how_to_get_them() {
     let told = test.run(["-run", "-publish", "elsewhere/out", "-log-format", "json"]);
     let results = r#""event":"results","folder":"elsewhere/out","files":3,"new":0"#;
     told.exits(0).says(results);
+}
+
+/// What stands beside the results names both.
+#[test]
+fn what_is_not_utf_8_is_refused_before_anything_runs() {
+    let test = Test::with(&manifest(BYTES));
+    for line in [
+        r#"mkdir "$odd" && cp workflow.toml "$odd" && exec $PROGRAM -run -f "$odd/workflow.toml""#,
+        r#"exec $PROGRAM -run -db "$odd.db""#,
+    ] {
+        let script = format!("odd=$(printf 'a\\377'); {line}");
+        Running::start(test.shell(&script))
+            .end()
+            .exits(2)
+            .says("whose path is not UTF-8");
+    }
+    let made = fs::read_dir(test.path("")).unwrap();
+    let has = |entry: fs::DirEntry| entry.path().join("objects").exists();
+    assert!(!made.map(Result::unwrap).any(has));
 }
 
 #[test]
