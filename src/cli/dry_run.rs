@@ -48,19 +48,21 @@ pub(super) fn main(mut call: Call) -> Result<ExitCode, Failure> {
             format!("{name} v{}", step.version)
         });
         let names: Vec<String> = names.collect();
-        let (mut runs, mut takes) = (false, false);
+        let (mut runs, mut takes, mut remakes) = (false, false, false);
         let partly = told.iter().any(|told| told.left_out > 0);
         for (name, told) in names.iter().zip(&told) {
             let Some(words) = in_words(told, partly) else {
                 continue;
             };
-            runs |= !told.run.is_empty();
+            runs |= !told.run.is_empty() || told.anew > 0;
+            remakes |= told.again > 0;
             takes |= told.shared > 0;
             let _ = writeln!(text, "  {}  {words}", pad(name, longest(&names)));
         }
         text.push_str(match (runs, takes) {
             (true, false) => "  and what comes of the outputs of those that run\n",
             (_, true) => "  and what comes of the outputs of those that run, or are taken\n",
+            (false, false) if remakes => "",
             (false, false) => "  nothing would run\n",
         });
         for (step, count, changes) in call.steps.tainted(&call.state, runset)? {
@@ -113,6 +115,13 @@ fn in_words(told: &DryRun, partly: bool) -> Option<String> {
             "would run {} again, as what {} left was evicted and is needed",
             told.again,
             if told.again == 1 { "it" } else { "they" }
+        ));
+    }
+    if told.anew > 0 {
+        words.push(format!(
+            "would do {} of an older version again with all that follows, as what {} left was evicted and is needed",
+            told.anew,
+            if told.anew == 1 { "it" } else { "they" }
         ));
     }
     if told.refused > 0 {

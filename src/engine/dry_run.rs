@@ -1,19 +1,19 @@
 //! What a run would do, found out on a copy of the state by what a run decides with.
 
 mod again;
+mod take;
 mod told;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Error;
 use super::elsewhere::question;
 use super::gather::{
-    Lines, complete_group, complete_groups, context, group_for, key_of_pair, list_given, list_of,
+    Lines, complete_group, complete_groups, context, key_of_pair, list_given, list_of,
 };
 use super::key::key_of;
 use super::makers::Makers;
-use super::readers::{Readers, Taker, key_taken};
 use super::reuse::{key, look};
 use super::rings::Rings;
 use super::selection::{Part, Selection};
@@ -21,16 +21,12 @@ use super::sharing::Question;
 use super::step::{ReuseScope, StepPlan};
 use crate::model::digest::Digest;
 use crate::model::gather::BarrierId;
-use crate::model::gather::Gather;
-use crate::model::list::{self, Form};
-use crate::model::name::{FileName, StepName};
+use crate::model::list;
+use crate::model::name::StepName;
 use crate::model::plan::{Key, QueueId, Ready};
-use crate::model::promise::Comparison;
 use crate::model::route::Router;
 use crate::model::task::{TaskId, TaskState};
-use crate::state::{
-    Buried, Equal, Group, NewGather, NewMember, NewPair, NewReader, NewTask, Runset, State, StepId,
-};
+use crate::state::{Buried, Group, NewGather, NewPair, Runset, State, StepId};
 use crate::store;
 use again::Again;
 pub(crate) use told::{DryRun, Reason};
@@ -68,22 +64,9 @@ pub(crate) fn dry_run(
         again: Again::default(),
         others_have,
     };
+    forecaster.finals()?;
     forecaster.all()?;
     Ok(forecaster.told)
-}
-
-/// An object, and what it is.
-type Object = (Digest, Form);
-
-/// Whether an equal task left what the step promises today.
-fn keeps_promise(step: &StepPlan, outputs: &[(Option<FileName>, Object)]) -> bool {
-    let Some(patterns) = &step.outputs else {
-        return true;
-    };
-    let mut compared = Comparison::new(patterns);
-    let names = outputs.iter().filter_map(|(name, _)| name.as_deref());
-    names.for_each(|name| compared.saw(name));
-    compared.end().is_ok()
 }
 
 struct DryRunner<'a> {
@@ -108,6 +91,30 @@ struct DryRunner<'a> {
 }
 
 impl DryRunner<'_> {
+    /// Final outputs have their bytes, whatever else there is to do.
+    fn finals(&mut self) -> Result<(), Error> {
+        let wanted = self.makers().of_finals()?;
+        self.make_again(wanted)
+    }
+
+    fn makers(&self) -> Makers<'_> {
+        Makers {
+            state: self.state,
+            store: self.store,
+            steps: self.steps,
+            runset: self.runset,
+        }
+    }
+
+    /// What these left is needed, and was dropped.
+    fn make_again(&mut self, wanted: BTreeSet<TaskId>) -> Result<(), Error> {
+        let mut again = std::mem::take(&mut self.again);
+        let mut told = std::mem::take(&mut self.told);
+        let counted = again.count(&self.makers(), wanted, &mut told);
+        (self.again, self.told) = (again, told);
+        counted
+    }
+
     /// Until reuse brings up no more tasks.
     fn all(&mut self) -> Result<(), Error> {
         let mut cursors = vec![TaskId(0); self.steps.len()];
@@ -334,134 +341,6 @@ impl DryRunner<'_> {
         self.runs(step, ready, reason)
     }
 
-    /// Takes over the outputs of `source`, if all are there.
-    fn take(&mut self, step: &StepPlan, ready: &Ready, source: Equal) -> Result<bool, Error> {
-        let mut outputs = Vec::new();
-        self.state.each_output(source.task, |name, object, form| {
-            outputs.push((name.cloned(), (object, form)));
-        })?;
-        let fits = |(name, (object, form)): &(Option<FileName>, Object)| {
-            name.is_some() && step.takes(*form) && self.store.is_there_as(object, *form)
-        };
-        if !outputs.iter().all(fits) || !keeps_promise(step, &outputs) {
-            return Ok(false);
-        }
-        self.state
-            .reuse(self.runset, step.id, ready.id, ready.state, &source)?;
-        self.told[step.queue].reuse += 1;
-        if let Some(context) = &ready.context {
-            self.state.put_context(ready.id, context)?;
-        }
-        if !outputs.is_empty() {
-            let buried = self.state.gives_more(self.runset, &step.name)?;
-            self.bury(&buried)?;
-        }
-        for (name, object) in &outputs {
-            let name = name.as_deref();
-            let route = name.and_then(|name| self.router.route(name));
-            let to = route.and_then(|to| self.steps.iter().find(|step| step.name == *to));
-            if let (Some(to), Some(name)) = (to, name)
-                && let Some(gather) = to.gather
-            {
-                let key = match self.router.key(name) {
-                    Some(key) => key.to_owned(),
-                    None => key_of(self.state, self.router, ready.id)?,
-                };
-                let maker = (step.queue, ready);
-                let own = self.add_member((to, gather, &key), maker, (name, *object), None)?;
-                self.add_readers(step, ready, (name, *object), own, Some(to.queue))?;
-                continue;
-            }
-            if let (Some(lines), Some(to)) = (&mut self.lines, to) {
-                lines.created_by(self.state, (step.queue, ready), to.queue)?;
-            }
-            let task = NewTask {
-                object: object.0,
-                form: object.1,
-                step: route.and_then(|to| self.by_name.get(to)).copied(),
-                parent: Some(ready.id),
-                name,
-                forced: false,
-            };
-            let own = self.state.insert_task(self.runset, &task)?;
-            if let Some(name) = name {
-                self.add_readers(step, ready, (name, *object), own, to.map(|to| to.queue))?;
-            }
-        }
-        if let Some(lines) = &mut self.lines {
-            lines.ended(self.state, step.queue, ready)?;
-        }
-        Ok(true)
-    }
-
-    fn add_readers(
-        &mut self,
-        step: &StepPlan,
-        maker: &Ready,
-        (name, object): (&str, Object),
-        own: TaskId,
-        route: Option<QueueId>,
-    ) -> Result<(), Error> {
-        let readers = Readers::of(self.steps);
-        for Taker { queue, pattern } in readers.of_output(step.queue, name, route) {
-            let to = &self.steps[queue];
-            if let Some(gather) = to.gather {
-                let key = key_taken(self.state, self.router, name, pattern, maker.id)?;
-                let maker = (step.queue, maker);
-                self.add_member((to, gather, &key), maker, (name, object), Some(own))?;
-                continue;
-            }
-            let key = pattern.and_then(|pattern| pattern.star(name));
-            let reader = NewReader {
-                object: object.0,
-                form: object.1,
-                step: to.id,
-                parent: maker.id,
-                name,
-                key: key.as_deref(),
-                output: own,
-            };
-            self.state.insert_reader(self.runset, &reader)?;
-            if let Some(lines) = &mut self.lines {
-                lines.created_by(self.state, (step.queue, maker), queue)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn add_member(
-        &mut self,
-        (step, gather, key): (&StepPlan, Gather, &str),
-        (queue, maker): (QueueId, &Ready),
-        (name, object): (&str, Object),
-        own: Option<TaskId>,
-    ) -> Result<TaskId, Error> {
-        let owner = match &mut self.lines {
-            Some(lines) => lines.owner(self.state, queue, maker, step.queue)?,
-            None => None,
-        };
-        let group = group_for(
-            self.state,
-            self.router,
-            self.runset,
-            (step, gather),
-            (key, owner),
-        )?;
-        let member = NewMember {
-            object: object.0,
-            form: object.1,
-            step: step.id,
-            group,
-            parent: maker.id,
-            name,
-            key,
-            output: own,
-        };
-        let (task, buried) = self.state.add_member(self.runset, &member)?;
-        self.bury(&buried)?;
-        Ok(task)
-    }
-
     /// What is dead was held, and is not found any more.
     fn bury(&mut self, buried: &Buried) -> Result<(), Error> {
         if let Some(part) = &mut self.part {
@@ -484,15 +363,8 @@ impl DryRunner<'_> {
             self.told[step.queue].lacking += 1;
             return Ok(());
         }
-        let makers = Makers {
-            state: self.state,
-            store: self.store,
-            steps: self.steps,
-            runset: self.runset,
-        };
-        for queue in self.again.for_one(&makers, step.queue, ready)? {
-            self.told[queue].again += 1;
-        }
+        let wanted = self.makers().of(step.queue, ready)?;
+        self.make_again(wanted)?;
         let run = &mut self.told[step.queue].run;
         match run.iter_mut().find(|(known, _)| *known == reason) {
             Some((_, count)) => *count += 1,

@@ -10,8 +10,11 @@ use crate::model::gather::Role;
 use crate::model::list::Form;
 use crate::model::plan::{QueueId, Ready};
 use crate::model::task::TaskId;
-use crate::state::{Origin, Reader, Runset};
+use crate::state::{Origin, Place, Reader, Runset};
 use crate::store;
+
+/// Final outputs that are looked at in one go.
+const STRETCH: usize = 4096;
 
 /// Where to look.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +60,27 @@ impl Makers<'_> {
             }
         }
         Ok(makers)
+    }
+
+    /// Those who left final outputs without bytes, which an earlier run took over and did not make again.
+    pub(super) fn of_finals(&self) -> Result<BTreeSet<TaskId>, Error> {
+        let (mut makers, mut place) = (BTreeSet::new(), Place::default());
+        if !self.store.is_any_evicted() {
+            return Ok(makers);
+        }
+        loop {
+            let (_, next) = self
+                .state
+                .finals_behind(self.runset, &place, STRETCH, |found| {
+                    if self.lacks(&found.object, found.form) {
+                        makers.extend(found.maker);
+                    }
+                })?;
+            match next {
+                Some(next) => place = next,
+                None => return Ok(makers),
+            }
+        }
     }
 
     /// Who left the input: of a pair that of the row that stands for all pairs.

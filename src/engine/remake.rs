@@ -23,12 +23,10 @@ use crate::model::list::Form;
 use crate::model::name::FileName;
 use crate::model::plan::{QueueId, Ready};
 use crate::model::task::{TaskId, TaskState};
-use crate::state::{Origin, Place};
+use crate::state::Origin;
 use crate::store;
 use crate::text::{amount, quoted, visible};
 
-/// Final outputs that are looked at in one go.
-const STRETCH: usize = 4096;
 /// Names that are told.
 const NAMED: usize = 3;
 
@@ -85,25 +83,7 @@ impl Remakes {
 impl Scheduler<'_> {
     /// Finds final outputs without bytes, which an earlier run took over and did not make again.
     pub(super) fn begin_remaking(&mut self) -> Result<(), Error> {
-        if !self.store.is_any_evicted() {
-            return Ok(());
-        }
-        let (mut makers, mut place) = (BTreeSet::new(), Place::default());
-        loop {
-            let store = self.store;
-            let (_, next) = self
-                .state
-                .finals_behind(self.runset, &place, STRETCH, |found| {
-                    if store.lacks(&found.object, found.form).unwrap_or(false) {
-                        makers.extend(found.maker);
-                    }
-                })?;
-            match next {
-                Some(next) => place = next,
-                None => break,
-            }
-        }
-        for maker in makers {
+        for maker in self.makers().of_finals()? {
             self.make_finals_again(maker)?;
         }
         Ok(())

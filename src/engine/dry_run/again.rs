@@ -1,12 +1,14 @@
 //! Tasks that have ended and would run again, for bytes that were dropped.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::super::Error;
 use super::super::makers::Makers;
+use super::DryRun;
 use crate::model::gather::Line;
-use crate::model::plan::{QueueId, Ready};
+use crate::model::plan::Ready;
 use crate::model::task::{TaskId, TaskState};
+use crate::state::Origin;
 
 /// Those that are known by now: each runs once, however many need what it left.
 #[derive(Debug, Default)]
@@ -15,18 +17,14 @@ pub(super) struct Again {
 }
 
 impl Again {
-    /// The steps of those that would run for that task, and had no reason to before.
-    pub(super) fn for_one(
+    /// Counts those of `wanted`, and above them, that would run again and had no reason to before. `told` is in the order of
+    /// the steps.
+    pub(super) fn count(
         &mut self,
         makers: &Makers,
-        queue: QueueId,
-        ready: &Ready,
-    ) -> Result<Vec<QueueId>, Error> {
-        let mut queues = Vec::new();
-        if !makers.store.is_any_evicted() {
-            return Ok(queues);
-        }
-        let mut wanted = makers.of(queue, ready)?;
+        mut wanted: BTreeSet<TaskId>,
+        told: &mut [DryRun],
+    ) -> Result<(), Error> {
         while let Some(maker) = wanted.pop_first() {
             if !self.known.insert(maker) {
                 continue;
@@ -34,11 +32,13 @@ impl Again {
             let Some(origin) = makers.state.origin(maker)? else {
                 continue;
             };
-            // Of another version: it is done again as a new one, which a run finds out.
             let Some(step) = makers.step(&origin) else {
+                if let Some(told) = of_other_version(makers, &origin, told)? {
+                    told.anew += 1;
+                }
                 continue;
             };
-            queues.push(step.queue);
+            told[step.queue].again += 1;
             let ready = Ready {
                 id: maker,
                 input: origin.input,
@@ -55,6 +55,18 @@ impl Again {
             };
             wanted.extend(makers.of(step.queue, &ready)?);
         }
-        Ok(queues)
+        Ok(())
     }
+}
+
+/// What is told of the step that has another version by now; none if it is gone.
+fn of_other_version<'t>(
+    makers: &Makers,
+    origin: &Origin,
+    told: &'t mut [DryRun],
+) -> Result<Option<&'t mut DryRun>, Error> {
+    let names = makers.state.names_of_versions()?;
+    let name = origin.step.and_then(|step| names.get(&step));
+    let step = name.and_then(|name| makers.steps.iter().find(|step| step.name == *name));
+    Ok(step.and_then(|step| told.get_mut(step.queue)))
 }

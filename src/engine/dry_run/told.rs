@@ -41,4 +41,7 @@ pub(crate) struct DryRun {
     pub gathers: bool,
     /// How many that have ended would run again, as what they left was dropped and is needed.
     pub again: u64,
+    /// How many of an older version of the step would be superseded for that reason, and done again by this one with
+    /// all that follows.
+    pub anew: u64,
 }

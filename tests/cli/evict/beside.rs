@@ -84,3 +84,36 @@ fn a_dry_run_says_what_would_be_made_again() {
     let told = test.run(dry).exits(0);
     assert!(!told.stdout.contains("again"), "{told}");
 }
+
+#[test]
+fn a_dry_run_says_so_of_results_and_of_older_versions() {
+    let dry = ["-run", "-dry-run"];
+    // What a step worked on that is gone by now is a result.
+    let test = ran();
+    test.text(&["evict"]);
+    let (before, _) = PIPELINE.split_once("\n[[step]]\nname = \"all\"").unwrap();
+    test.manifest(before);
+    test.run(["-migrate-tainted"]).exits(0);
+    let told = test.run(dry).exits(0);
+    for words in [
+        "split v1  would run 2 again, as",
+        "act v1    would run 3 again, as",
+    ] {
+        assert!(told.stdout.contains(words), "{told}");
+    }
+    assert!(!told.stdout.contains("nothing would run"), "{told}");
+    test.runs().says("5 tasks ran again");
+
+    // What another version has left is not to be had again, and is needed.
+    let test = ran();
+    test.text(&["evict"]);
+    let taker = "\n[[step]]\nname = 'extra'\nfrom = ['act']\nscript = ':'\n";
+    test.manifest(&(PIPELINE.replace("tr a-z A-Z", "tr a-y A-Y") + taker));
+    test.run(dry).exits(0).prints(
+        "act v2    would do 3 of an older version again with all that follows, as what they left was evicted and \
+         is needed",
+    );
+    test.run(["-run"])
+        .exits(0)
+        .says("the task and what followed from it are superseded");
+}
