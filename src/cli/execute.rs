@@ -235,7 +235,7 @@ impl Call<'_> {
             summary.published = self.leaves.results.is_some();
             summary.places.clone_from(&self.leaves.places);
             if self.actions.runset.is_some() {
-                // The others would answer for the newest one.
+                // Without it they would be about the newest one.
                 summary.places += " -runset";
                 summary.places += &value_for_shell(&runset.name, "NAME");
             }

@@ -43,7 +43,7 @@ const WRONG: &[(&str, &str)] = &[
     ("run -nq", "each has a dash of its own: -n -q"),
     ("gc -force", "-force is an option of `export`"),
     ("export -o there", "-to DIR writes the results"),
-    ("run -o there", "-publish DIR puts the results"),
+    ("run -o there", "-publish DIR keeps the results"),
     ("shell -- ls -l", "type `task-pipeline shell STEP -- ls -l`"),
     ("step", "`tasks -step STEP` lists its tasks"),
     ("runsets", "`status -runset all` shows every runset"),

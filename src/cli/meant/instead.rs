@@ -179,7 +179,7 @@ pub(super) const OPTIONS: &[(&[&str], &str)] = &[
     ),
     (
         &["o", "out", "output", "outdir"],
-        "-publish DIR puts the results into a folder, as they come; `export -to DIR` writes those of an older run, too",
+        "-publish DIR keeps the results as files in a folder; `export -to DIR` writes those of older runs, too",
     ),
     (
         &["o", "out", "output"],
