@@ -154,6 +154,9 @@ fn no_subcommand(
     if let Some(words) = answer(instead::SUBCOMMANDS, word) {
         return failure.hint(words);
     }
+    if has_option(root, word) {
+        return failure.hint(format!("it is an option: `task-pipeline run -{shown}`"));
+    }
     let own = root.get_subcommands().filter(|one| !one.is_hide_set());
     let own: Vec<&str> = own.map(Command::get_name).chain(["run", "help"]).collect();
     let of_steps: Vec<&str> = steps.iter().map(|step| step.name.as_str()).collect();
@@ -173,6 +176,12 @@ fn no_subcommand(
         });
     }
     failure.hint("`task-pipeline help` lists what there is; `task-pipeline run` runs the pipeline")
+}
+
+/// Whether it is the name of an option of the command, without its dash.
+fn has_option(command: &Command, word: &str) -> bool {
+    let mut options = command.get_arguments();
+    options.any(|option| option.get_long() == Some(word) && !option.is_hide_set())
 }
 
 /// Whether it is a file that could be a manifest.
@@ -195,6 +204,9 @@ fn no_word(
         let value = value_for_shell(word, "FILE");
         return Some(failure.hint(format!("{shown} is a file: -f{value} names the manifest")));
     }
+    if has_option(command, word) {
+        return Some(failure.hint(format!("did you mean -{shown}?")));
+    }
     if APART.contains(&name) {
         return None;
     }
@@ -202,10 +214,7 @@ fn no_word(
     let names = steps.iter().map(|step| step.name.as_str());
     let step = names.clone().find(|name| *name == word);
     let step = step.or_else(|| closest(word, names))?;
-    let has_step = command
-        .get_arguments()
-        .any(|option| option.get_long() == Some("step"));
-    Some(failure.hint(if has_step {
+    Some(failure.hint(if has_option(command, "step") {
         format!("did you mean the step: -step {step}?")
     } else {
         format!(

@@ -133,6 +133,14 @@ pub(super) const OPTIONS: &[(&[&str], &str)] = &[
          from here: `cd DIR` first moves all",
     ),
     (&["debug", "trace-level", "log-level"], "-verbose, or -v"),
+    (
+        &["database", "state-dir", "cache-dir", "store"],
+        "-db DIR is where the database and the objects are",
+    ),
+    (
+        &["fix", "heal"],
+        "-repair puts aside what is damaged, and has the next run make it again",
+    ),
     (&["silent", "s"], "-quiet, or -q"),
     (
         &["profile", "cluster", "slurm"],
