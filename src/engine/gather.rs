@@ -7,6 +7,7 @@
 //! came of it. Tasks below a group that may still change do not start.
 
 mod descent;
+mod groups;
 mod known;
 mod lines;
 mod list;
@@ -18,6 +19,7 @@ mod with;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+pub(super) use groups::{complete_group, complete_groups, group_for};
 pub(super) use lines::Lines;
 pub(crate) use list::{list_given, list_of};
 pub(crate) use reshape::reshape;
@@ -30,13 +32,11 @@ use super::step::StepPlan;
 use super::{Error, Scheduler};
 use crate::model::digest::Digest;
 use crate::model::event::Event;
-use crate::model::gather::BarrierId;
-use crate::model::gather::{Gather, KindId, Which};
+use crate::model::gather::{BarrierId, Gather, KindId};
 use crate::model::list::Form;
 use crate::model::plan::{QueueId, Ready};
-use crate::model::route::Router;
 use crate::model::task::{TaskId, TaskState};
-use crate::state::{self, Buried, Group, NewGather, NewMember, Runset, State};
+use crate::state::{Buried, Group, NewGather, NewMember};
 use crate::text::{amount, visible};
 
 /// What a run knows of what is gathered.
@@ -71,86 +71,6 @@ impl Gathers {
     pub(super) fn buried(&mut self, task: TaskId) -> bool {
         self.dead.remove(&task)
     }
-}
-
-/// Groups that are in memory at once.
-const SLICE: usize = if cfg!(test) { 3 } else { 512 };
-
-/// Groups of a step that are complete and have no task, behind that one; none if there are no more.
-pub(super) fn complete_groups(
-    state: &mut State,
-    runset: &Runset,
-    step: &StepPlan,
-    (gather, after): (Gather, Option<&Group>),
-) -> Result<Vec<Group>, state::Error> {
-    let which = match gather {
-        Gather::All => Which::ALL,
-        Gather::ByKey => Which::of_key(""),
-        // Of these each is complete by itself.
-        Gather::Below(_) => return Ok(Vec::new()),
-    };
-    let mut groups = state.open_groups(runset, &step.name, (which, after), SLICE)?;
-    if step.empty && gather == Gather::All && groups.is_empty() {
-        let id = state.group_of(runset, &step.name, Which::ALL)?;
-        if state.gathers(id)?.is_none() {
-            groups.push(Group {
-                id,
-                key: Box::default(),
-                owner: None,
-            });
-        }
-    }
-    Ok(groups)
-}
-
-/// The group of what descends from `owner`, if it has all that it gathers, and no task.
-pub(super) fn complete_group(
-    state: &mut State,
-    router: &Router,
-    runset: &Runset,
-    step: &StepPlan,
-    owner: TaskId,
-) -> Result<Option<Group>, state::Error> {
-    let key = |state: &State| key_of(state, router, owner).map(String::into_boxed_str);
-    let id = match state.find_group(runset, &step.name, Which::below(owner, ""))? {
-        Some(id) if state.gathers(id)?.is_some() => return Ok(None),
-        Some(id) if step.empty || state.has_members(id)? => id,
-        None if step.empty => {
-            let key = key(state)?;
-            state.group_of(runset, &step.name, Which::below(owner, &key))?
-        }
-        Some(_) | None => return Ok(None),
-    };
-    Ok(Some(Group {
-        id,
-        key: key(state)?,
-        owner: Some(owner),
-    }))
-}
-
-/// The group of a step that something with that key belongs to, which descends from `owner`, if that
-/// makes a difference.
-pub(super) fn group_for(
-    state: &mut State,
-    router: &Router,
-    runset: &Runset,
-    (step, gather): (&StepPlan, Gather),
-    (key, owner): (&str, Option<TaskId>),
-) -> Result<state::GroupId, state::Error> {
-    let which = match (gather, owner) {
-        (Gather::All, _) => Which::ALL,
-        (Gather::ByKey, _) => Which::of_key(key),
-        (Gather::Below(_), None) => Which::ASTRAY,
-        (Gather::Below(_), Some(owner)) => {
-            let known = state.find_group(runset, &step.name, Which::below(owner, ""))?;
-            if let Some(known) = known {
-                return Ok(known);
-            }
-            let key = key_of(state, router, owner)?;
-            return state.group_of(runset, &step.name, Which::below(owner, &key));
-        }
-    };
-    state.group_of(runset, &step.name, which)
 }
 
 impl Scheduler<'_> {
