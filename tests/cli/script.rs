@@ -287,7 +287,9 @@ fn what_is_left_in_the_background_is_ended_and_told() {
 
 #[test]
 fn what_left_the_process_group_keeps_nothing_waiting_and_reaches_no_other_task() {
-    // It holds the streams and the first task's folders while the second runs.
+    // It holds the streams and the first task's folder from the beginning, and writes into all
+    // that it knows of while the second runs: what it had open for writing at the first's end
+    // would be an output that is not whole, and an error.
     let test = Test::with(
         r"
         [[step]]
@@ -295,17 +297,26 @@ fn what_left_the_process_group_keeps_nothing_waiting_and_reaches_no_other_task()
         start = true
         script = '''
         cd $OUTPUT_DIR
-        setsid sh -c 'while test ! -e $COUNT.end; do echo spam; echo > late; echo > $TMPDIR/x; sleep 0.01; done' &
+        setsid sh -c 'trap : PIPE; until test -e $COUNT.second; do sleep 0.01; done
+            while test ! -e $COUNT.end; do
+                echo spam; echo > late; echo > $OUTPUT_DIR/late; echo > $TMPDIR/x
+                echo >> $COUNT; sleep 0.01
+            done' &
         cd /; echo 1 > $OUTPUT_DIR/a_work
         '''
         [[step]]
         name = 'work'
-        script = 'sleep 0.3; ls -A $TMPDIR; cp $INPUT_FILE $OUTPUT_DIR/result'
+        script = '''
+        touch $COUNT.second
+        for try in $(seq 1000); do test ! -s $COUNT || break; sleep 0.01; done
+        sleep 0.2; ls -A $TMPDIR; cp $INPUT_FILE $OUTPUT_DIR/result
+        '''
         ",
     );
     let ran = test.run(["-run", "-parallel", "1"]);
     test.write("count.end", "");
     assert_eq!(ran.status, 0, "{ran}");
+    assert!(!test.count().is_empty(), "it wrote while the second ran");
     assert_eq!(logs(&test, 2), (Vec::new(), Vec::new()));
     assert_eq!(test.output("result"), "1\n");
     test.objects_are_whole();
