@@ -18,9 +18,15 @@ pub(crate) struct Basis<'a> {
     pub context: Option<&'a Digest>,
 }
 
-/// Rows that are of use: their task is to be done, by the version that they are of.
-pub(super) const OF_USE: &str = "checkpoint JOIN task ON task.id = checkpoint.task_id
-    AND task.live = 1 AND task.processed = 0 AND task.step_id = checkpoint.step_id";
+/// Rows that are of use, as a literal: their task is by the version that they are of, and to be done, or such as may have
+/// to be made again.
+macro_rules! of_use {
+    () => {
+        "checkpoint JOIN task ON task.id = checkpoint.task_id AND task.live = 1
+         AND task.step_id = checkpoint.step_id AND (task.processed = 0 OR EXISTS (SELECT 1 FROM evicted))"
+    };
+}
+pub(super) use of_use;
 
 impl Reader {
     /// The tree that a task kept in an earlier try, if that worked on the same.
@@ -49,7 +55,7 @@ impl Reader {
     }
 }
 
-/// What an unfinished task works on.
+/// What a task works on that has to be done, or made again.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OwnBasis {
     step: StepId,
@@ -73,13 +79,14 @@ impl OwnBasis {
 }
 
 impl Reader {
-    /// What a task works on that is to be done; none if it is not.
-    pub(crate) fn unfinished_basis(&self, task: TaskId) -> Result<Option<OwnBasis>, Error> {
+    /// What a task works on that did not end when its run was killed; none if it has been superseded. That of one that
+    /// was made again has ended before.
+    pub(crate) fn killed_basis(&self, task: TaskId) -> Result<Option<OwnBasis>, Error> {
         self.connection
             .prepare_cached(
                 "SELECT step.id, step.version, object_hash, context FROM task
                  JOIN step ON step.id = task.step_id
-                 WHERE task.id = ?1 AND live = 1 AND processed = 0",
+                 WHERE task.id = ?1 AND live = 1",
             )
             .and_then(|mut query| {
                 let basis = |row: &Row| {
@@ -100,7 +107,7 @@ impl Reader {
     /// The trees that are of use.
     pub(super) fn checkpoints(&self) -> Result<Vec<Digest>, Error> {
         self.connection
-            .prepare_cached(&format!("SELECT unhex(tree) FROM {OF_USE}"))
+            .prepare_cached(concat!("SELECT unhex(tree) FROM ", of_use!()))
             .and_then(|mut query| {
                 let trees = query.query_map([], |row| Ok(row.get(0).ok().map(Digest)))?;
                 trees.filter_map(Result::transpose).collect()

@@ -4,6 +4,8 @@
 //! them knows of the other does, too. What is in a list or a folder is named by that object itself
 //! ([`crate::model::tree`]); the files of a step by its record ([`crate::model::identity::Identity`]).
 
+use super::checkpoint::of_use;
+
 /// Every object that a row of `task` names, a question for each way in which it does: `object` in hexadecimal digits,
 /// its `form` ([`crate::model::list::Form`]), as what the row has it (`part`), the row (`task`) and its `runset`.
 ///
@@ -19,7 +21,9 @@ pub(super) const NEEDS: [&str; 5] = [
          FROM task JOIN log ON log.task_id = coalesce(task.reused_from, task.id)
          WHERE log.stderr IS NOT NULL",
     // Any other one is of no use: see `super::checkpoint`.
-    "SELECT checkpoint.tree AS object, 1 AS form, 'checkpoint' AS part, task.id AS task, task.runset AS runset
-         FROM checkpoint JOIN task ON task.id = checkpoint.task_id
-         WHERE task.live = 1 AND task.processed = 0 AND task.step_id = checkpoint.step_id",
+    concat!(
+        "SELECT checkpoint.tree AS object, 1 AS form, 'checkpoint' AS part, task.id AS task, task.runset AS runset
+         FROM ",
+        of_use!()
+    ),
 ];

@@ -180,6 +180,41 @@ fn what_is_made_again_goes_on_too() {
     }
 }
 
+/// The row of a task that runs again says that it has ended: what a killed run leaves of it counts all the same.
+#[test]
+fn what_is_made_again_outlives_a_run_that_is_killed() {
+    for between in [&["-run"][..], &["gc"], &["verify", "-repair"]] {
+        let show = |what: &str| {
+            format!(
+                "[[step]]\nname = 'begin'\nstart = true\nscript = 'echo 1 > \"$OUTPUT_DIR/a_train\"'\n\
+                 [[step]]\nname = 'train'\ncheckpoint = true\nscript = '''\necho full > \"$OUTPUT_DIR/a_show\"\n\
+                 if [ -e \"$STATE_DIR/x\" ]; then echo on >> \"$COUNT\"; exit 0; fi\n\
+                 echo half > \"$STATE_DIR/x\"\nif [ -e \"$COUNT.slow\" ]; then sleep 600; fi\n'''\n\
+                 [[step]]\nname = 'show'\nscript = '{what}; tr f F < \"$INPUT_FILE\" > \"$OUTPUT_DIR/all\"'\n"
+            )
+        };
+        let test = Test::with(&show("true"));
+        test.runs();
+        assert_eq!(kept(&test), "0");
+        test.run(["evict"]).exits(0).prints("evicted");
+        test.manifest(&show(":"));
+        test.write("count.slow", "");
+        let running = test.start(["-migrate-tainted", "-run"]);
+        wait_for("the first half", || has_half(&test));
+        running.signal(Signal::KILL);
+        running.end();
+        std::fs::remove_file(test.path("count.slow")).unwrap();
+        test.run(between.iter().copied()).exits(0);
+        test.run(["gc"]).exits(0);
+        test.runs();
+        assert_eq!(test.count(), ["on"], "{between:?}");
+        assert_eq!(test.output("all"), "Full\n");
+        assert_eq!(kept(&test), "0");
+        test.nothing_temporary_is_left();
+        test.text(&["verify"]);
+    }
+}
+
 #[test]
 fn what_cannot_be_kept_is_told_and_the_rest_is_kept() {
     let test = Test::with(

@@ -8,7 +8,8 @@ use crate::model::task::TaskId;
 use crate::state::{self, State};
 use crate::store::Store;
 
-/// Records what those tasks keep that are still to be done as they were. Warnings, each of which begins with a task.
+/// Records what those tasks keep that are still to be done, or made again, as they were. Warnings, each of which begins with
+/// a task.
 pub(crate) fn rescue(
     scratch: &Scratch,
     store: &Store,
@@ -38,7 +39,7 @@ fn one(
     task: TaskId,
     (store, state): (&Store, &mut State),
 ) -> Result<Result<(), String>, state::Error> {
-    let Some(found) = state.unfinished_basis(task)? else {
+    let Some(found) = state.killed_basis(task)? else {
         return Ok(Ok(()));
     };
     let basis = Basis {

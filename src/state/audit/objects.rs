@@ -12,7 +12,7 @@ use crate::model::identity::{Identity, Tools};
 use crate::model::list::Form;
 use crate::model::task::TaskId;
 use crate::state::Reader;
-use crate::state::checkpoint::OF_USE;
+use crate::state::checkpoint::of_use;
 
 impl Reader {
     /// Tells of all of them.
@@ -32,8 +32,7 @@ impl Reader {
             }
             Ok(())
         })?;
-        let kept = format!("SELECT task_id, tree FROM {OF_USE}");
-        self.each_row(&kept, |row| {
+        self.each_row(concat!("SELECT task_id, tree FROM ", of_use!()), |row| {
             let by = ("checkpoint", Form::Folder, Use::Checkpoint);
             needs(row, 1, row.get(0)?, by, tell)
         })?;

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use super::super::checkpoint::of_use;
 use super::super::{Context, Error, Reading, Room, State, Sync};
 use super::{DOING, STRAYS};
 
@@ -36,7 +37,8 @@ DELETE FROM meta WHERE key IN (SELECT 'taken in ' || id FROM runset WHERE name N
 DELETE FROM runset WHERE name NOT IN (SELECT name FROM kept);";
 
 /// What nothing names any more once the rows are gone.
-const REST: &str = "
+const REST: &str = concat!(
+    "
 DELETE FROM step WHERE id IN (SELECT id FROM unused);
 DELETE FROM sample WHERE from_step NOT IN (SELECT id FROM step) OR to_step NOT IN (SELECT id FROM step);
 DELETE FROM gathering WHERE owner > 0 AND owner NOT IN (SELECT id FROM task)
@@ -45,10 +47,12 @@ DELETE FROM file WHERE hash NOT IN (SELECT object FROM needed);
 DELETE FROM lent WHERE hash NOT IN (SELECT object FROM needed);
 DELETE FROM meta WHERE key > 'gone ' AND key < 'gone!' AND unhex(substr(key, 6)) NOT IN (SELECT object FROM needed);
 DELETE FROM evicted WHERE hash NOT IN (SELECT object FROM needed);
-DELETE FROM checkpoint WHERE task_id NOT IN (SELECT task_id FROM checkpoint
-    JOIN task ON task.id = task_id AND live = 1 AND processed = 0 AND task.step_id = checkpoint.step_id);
+DELETE FROM checkpoint WHERE task_id NOT IN (SELECT task_id FROM ",
+    of_use!(),
+    ");
 DELETE FROM worker WHERE gone IS NOT NULL AND id NOT IN (SELECT worker_id FROM attempt);
-DELETE FROM unsteady WHERE step_id NOT IN (SELECT id FROM step);";
+DELETE FROM unsteady WHERE step_id NOT IN (SELECT id FROM step);"
+);
 
 /// Tables that note something of tasks, which goes with them.
 const NOTES: [&str; 4] = ["accepted", "shared", "attempt", "flaky"];
