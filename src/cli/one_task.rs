@@ -235,7 +235,7 @@ fn see(sandbox: &Sandbox, place: &Path) -> Result<NamedTempFile, Failure> {
         .map_err(|problem| refused(sandbox, &problem))?;
     let view = NamedTempFile::new().map_err(|error| no_place(&error))?;
     sandbox
-        .write(view.path())
+        .write(view.path(), [])
         .map_err(|error| no_place(&error))?;
     Ok(view)
 }

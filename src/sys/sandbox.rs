@@ -24,12 +24,10 @@ pub(crate) const HOME: &str = "/home/task";
 pub(crate) const OWN: [&str; 3] = [HOME, "/dev/shm", "/tmp"];
 /// Where the files of secrets are in there.
 pub(crate) const SECRETS: &str = "/run/secrets";
-/// Folders of a task's folder in which nothing can be changed, and in which links may lead out of it.
+/// Folders of a task's folder in which nothing can be changed.
 pub(crate) const SEALED: [&str; 2] = ["files", "with"];
 /// Where a system has its settings, of which some are for root alone.
 pub(crate) const SETTINGS: &str = "/etc";
-/// What may be such a link itself.
-pub(crate) const INPUT: &str = "input";
 /// The exit status of a sandbox that could not be made.
 pub(crate) const FAILED: u8 = 125;
 
@@ -74,8 +72,8 @@ pub(crate) struct Shown {
 }
 
 impl View {
-    /// In the form in which it is handed over, with what is covered now.
-    pub(crate) fn to_bytes(&self, covered: &[Covered]) -> Vec<u8> {
+    /// In the form in which it is handed over, with what one task is shown besides, and what is covered now.
+    pub(crate) fn to_bytes(&self, shown: &[Shown], covered: &[Covered]) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut add = |kind: &str, one: &OsStr, other: &OsStr| {
             for part in [kind.as_bytes(), one.as_bytes(), other.as_bytes()] {
@@ -87,7 +85,7 @@ impl View {
         if self.network {
             add("network", "".as_ref(), "".as_ref());
         }
-        for Shown { from, at, folder } in &self.shown {
+        for Shown { from, at, folder } in self.shown.iter().chain(shown) {
             let kind = if *folder { "folder" } else { "file" };
             add(kind, from.as_ref(), at.as_ref());
         }
@@ -223,12 +221,12 @@ mod tests {
             at: "/etc/private".into(),
             folder: true,
         };
-        let bytes = view.to_bytes(std::slice::from_ref(&now));
+        let bytes = view.to_bytes(&[], std::slice::from_ref(&now));
         let mut whole = view.clone();
         whole.covered.push(now);
         assert_eq!(View::from_bytes(&bytes), Some(whole));
         let empty = View::default();
-        assert_eq!(View::from_bytes(&empty.to_bytes(&[])), Some(empty));
+        assert_eq!(View::from_bytes(&empty.to_bytes(&[], &[])), Some(empty));
         for bad in [b"" as &[u8], b"start\0", b"other\0a\0b\0", b"start\0a\0b"] {
             assert_eq!(View::from_bytes(bad), None, "{bad:?}");
         }

@@ -2,6 +2,7 @@
 
 mod escapes;
 mod killed;
+mod left;
 mod many;
 mod others;
 mod rights;

@@ -297,8 +297,9 @@ fn what_left_the_process_group_keeps_nothing_waiting_and_reaches_no_other_task()
         start = true
         script = '''
         cd $OUTPUT_DIR
-        setsid sh -c 'trap : PIPE; until test -e $COUNT.second; do sleep 0.01; done
-            while test ! -e $COUNT.end; do
+        setsid sh -c 'trap : PIPE; here=${COUNT%/*}
+            while test -d $here && test ! -e $COUNT.second; do sleep 0.01; done
+            while test -d $here && test ! -e $COUNT.end; do
                 echo spam; echo > late; echo > $OUTPUT_DIR/late; echo > $TMPDIR/x
                 echo >> $COUNT; sleep 0.01
             done' &

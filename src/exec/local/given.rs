@@ -7,7 +7,7 @@ mod standing;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-pub(super) use fill::Filler;
+pub(super) use fill::{Filler, Leads};
 pub(super) use standing::Standing;
 
 use crate::folder::Folder;

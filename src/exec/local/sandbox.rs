@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 
 use crate::model::name::StepName;
 use crate::process::Invocation;
-use crate::sys::sandbox::{self, Covered, SETTINGS, View};
+use crate::sys::sandbox::{self, Covered, SETTINGS, Shown, View};
 use crate::text::{Shown as _, quoted, visible};
 
 pub(crate) use seen::{Scene, secret};
@@ -125,7 +125,7 @@ impl Sandbox {
         }
         let failed = |error: io::Error| Problem::Refused(error.to_string());
         let file = place.join("view");
-        self.write(&file).map_err(failed)?;
+        self.write(&file, []).map_err(failed)?;
         let output = Command::new(OWN)
             .arg(sandbox::ENTRY)
             .args([&file, place])
@@ -146,9 +146,20 @@ impl Sandbox {
         }))
     }
 
-    /// Writes down what is seen in it.
-    pub(crate) fn write(&self, file: &Path) -> io::Result<()> {
-        fs::write(file, self.view.to_bytes(&self.covered()))
+    /// Writes down what is seen in it. `leads`: files of the host to which links lead that its task is given.
+    pub(crate) fn write<'p>(
+        &self,
+        file: &Path,
+        leads: impl IntoIterator<Item = &'p Path>,
+    ) -> io::Result<()> {
+        let leads = leads.into_iter().map(|path| Shown {
+            // There are no mounts over links.
+            from: fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()),
+            at: path.to_owned(),
+            folder: false,
+        });
+        let leads: Vec<Shown> = leads.collect();
+        fs::write(file, self.view.to_bytes(&leads, &self.covered()))
     }
 
     /// What of that which is seen is covered.

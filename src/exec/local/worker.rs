@@ -272,9 +272,7 @@ impl<'a> Worker<'a> {
         self.keep_what_it_left(execution, &outcome, left);
         let quiet = self.site.orphans.certainly_none() && !left;
         let emptied = matches!(outcome, Ok(Outcome::Success(_)));
-        // What one task left there the next must not see.
-        let tidy = execution.job.step.sandbox.is_none() || self.workspace.is_tidy();
-        self.workspace.finish(quiet && tidy, emptied);
+        self.workspace.finish(quiet, emptied);
         if !quiet {
             self.pipes = None;
             self.commands.clear();

@@ -13,14 +13,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::given::{Filler, Given, Standing};
+use super::given::{Filler, Given, Leads, Standing};
 use super::state_dir::{Basis, StateDir};
 use crate::folder::{Entry, Folder, is_self, remove_all, shown};
 use crate::model::digest::Digest;
 use crate::model::list::Form;
 use crate::model::name::StepName;
 use crate::model::tree;
-use crate::store::{self, GoOn, Loan, SharedOutput, Store, TO_THE_END};
+use crate::store::{self, GoOn, SharedOutput, Store, TO_THE_END};
 use crate::sys::Look;
 use crate::text::Shown as _;
 
@@ -42,8 +42,10 @@ pub(super) struct Workspace {
     more: Vec<&'static str>,
     /// What other steps left, as it stays for a task that is to get the same.
     standing: Option<Standing>,
-    /// Files outside that are lent to the present task.
-    loans: Vec<Loan>,
+    /// Whether the present task is in a sandbox.
+    sandboxed: bool,
+    /// What links lead to that the present task is given.
+    leads: Leads,
     /// What the present task keeps from try to try, if it does.
     state: StateDir,
     input: PathBuf,
@@ -118,7 +120,8 @@ impl Workspace {
             input_kind: InputKind::File,
             more: Vec::new(),
             standing: None,
-            loans: Vec::new(),
+            sandboxed: false,
+            leads: Leads::default(),
             state: StateDir::default(),
             input: PathBuf::new(),
             files: PathBuf::new(),
@@ -136,19 +139,22 @@ impl Workspace {
         self.input.parent().unwrap_or(&self.input)
     }
 
-    /// Whether files outside are lent to the present task.
-    pub(super) fn is_lent(&self) -> bool {
-        !self.loans.is_empty()
+    /// What links lead to that the present task is given: files outside its folder.
+    pub(super) fn leads(&self) -> &Leads {
+        &self.leads
     }
 
-    /// Whether nothing is in there but what was made for the task.
-    pub(super) fn is_tidy(&self) -> bool {
-        const OWN: [&str; 5] = [INPUT, FILES, GIVEN, OUTPUT, TEMPORARY];
-        let Some(made) = &self.made else {
-            return true;
-        };
+    /// Whether nothing is in there but what was made for tasks.
+    fn is_tidy(&self, made: &Made) -> bool {
+        let always = [INPUT, OUTPUT, TEMPORARY];
+        let stands = self.standing.is_some();
         let state = self.state.name();
-        let known = |name: &str| OWN.contains(&name) || state == Some(name);
+        let known = |name: &str| {
+            always.contains(&name)
+                || self.more.contains(&name)
+                || name == GIVEN && stands
+                || state == Some(name)
+        };
         made.folder.names().is_ok_and(|mut names| {
             names.all(|name| {
                 name.is_ok_and(|name| {
@@ -216,7 +222,7 @@ impl Workspace {
             let led = entry.lead_to(loan.path());
             led.map_err(store::io_error("make the link", entry))?;
             self.input_kind = InputKind::Link;
-            self.loans.push(loan);
+            self.leads.loans.push(loan);
         } else {
             store.copy_out(&given.main, entry)?;
         }
@@ -260,8 +266,8 @@ impl Workspace {
     ) -> Result<(), store::Error> {
         self.more.push(FILES);
         if let Some(made) = &self.made {
-            let loans = Filler::for_task(store, go_on).fill(&made.folder, FILES, files)?;
-            self.loans.extend(loans);
+            let filler = Filler::for_task(store, self.sandboxed, go_on);
+            self.leads.append(filler.fill(&made.folder, FILES, files)?);
         }
         Ok(())
     }
@@ -269,20 +275,30 @@ impl Workspace {
     /// What was done to a file outside that was lent to the present task, in words that end before
     /// "while"; none if nothing was. Fails if it has other bytes now.
     pub(super) fn touched(&self, store: &Store) -> Result<Option<String>, store::Error> {
-        let touched = store.touched(&self.loans)?;
+        let touched = store.touched(&self.leads.loans)?;
         Ok(touched.map(|path| format!("{} was written or replaced", path.shown())))
     }
 
     /// Before a task begins that is to get what these steps left by that list, if anything: removes what one
-    /// before it was given, if that is something else. `strict`: or if it is to get nothing.
-    pub(super) fn expect(&mut self, with: Option<(&Digest, &[StepName])>, strict: bool) {
-        let (Some(standing), Some(made)) = (&self.standing, &self.made) else {
+    /// before it was given, if that is something else. One in a `sandbox` finds nothing that an earlier task left.
+    pub(super) fn expect(&mut self, with: Option<(&Digest, &[StepName])>, sandbox: bool) {
+        self.sandboxed = sandbox;
+        let Some(made) = &self.made else {
+            return;
+        };
+        if sandbox && !self.is_tidy(made) {
+            return self.discard();
+        }
+        let Some(standing) = &self.standing else {
             return;
         };
         let place = made.folder.entry(GIVEN);
         let stays = match with {
-            Some((list, steps)) => standing.has(list, steps) && standing.is_as_it_was(place),
-            None => !strict,
+            // Of links: a sandbox shows only those that it is told of.
+            Some((list, steps)) => {
+                !sandbox && standing.has(list, steps) && standing.is_as_it_was(place)
+            }
+            None => !sandbox,
         };
         if !stays {
             let is_gone = remove_all(place);
@@ -303,14 +319,14 @@ impl Workspace {
     ) -> Result<(), store::Error> {
         self.more.push(GIVEN);
         if let Some(made) = &self.made {
-            let filler = Filler::for_task(store, go_on);
+            let filler = Filler::for_task(store, self.sandboxed, go_on);
             let files = store.list(list)?;
             if self.standing.is_some() {
                 return filler.check(files);
             }
             let left = filler.fill_by_steps(&made.folder, GIVEN, files, steps)?;
             self.standing = left.standing(list, steps);
-            self.loans.extend(left.loans);
+            self.leads.append(left.leads);
             if let Some(only) = left.only {
                 self.given_file = self.given.join(&*only);
             }
@@ -344,7 +360,7 @@ impl Workspace {
 
     /// Removes what was made for an input besides a file; whether it is gone.
     fn remove_input(&mut self) -> bool {
-        self.loans.clear();
+        self.leads = Leads::default();
         let input = std::mem::take(&mut self.input_kind);
         let more = std::mem::take(&mut self.more);
         let has_no_state = self.state.remove();
@@ -401,7 +417,7 @@ impl Workspace {
         self.made = None;
         self.standing = None;
         self.more.clear();
-        self.loans.clear();
+        self.leads = Leads::default();
         self.input_kind = InputKind::File;
         remove_all(self.scratch.entry(&self.name()));
         self.generation += 1;

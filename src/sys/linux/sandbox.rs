@@ -26,7 +26,7 @@ use rustix::thread::{CapabilitiesSecureBits, CapabilitySet, CapabilitySets, Unsh
 
 pub(crate) use serve::serve;
 
-use crate::sys::sandbox::{FAILED, INPUT, SEALED, Shown, TASK, View, tell};
+use crate::sys::sandbox::{FAILED, TASK, View, tell};
 
 /// What errors without a path are about.
 const HERE: &str = "the sandbox";
@@ -78,7 +78,6 @@ fn outside(view: &View, folder: &Path, words: &[OsString]) -> Result<u8, Trouble
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&all), None)
         .map_err(|errno| trouble("block signals of", folder)(io::Error::from(errno)))?;
     let folder = fs::canonicalize(folder).map_err(trouble("find", folder))?;
-    let lent = lent(&folder);
     let copied = copied(view)?;
     let (status, told) = super::super::pipe().map_err(trouble("make a pipe for", &*folder))?;
     unshare(
@@ -89,7 +88,6 @@ fn outside(view: &View, folder: &Path, words: &[OsString]) -> Result<u8, Trouble
     let inner = Inner {
         view,
         folder: &folder,
-        lent: &lent,
         copied: &copied,
     };
     let Some(first) = fork().map_err(trouble("fork in", &*folder))? else {
@@ -108,34 +106,6 @@ fn outside(view: &View, folder: &Path, words: &[OsString]) -> Result<u8, Trouble
     } else {
         own
     }))
-}
-
-/// What is lent to the task: files outside its folder to which links in it lead.
-fn lent(folder: &Path) -> Vec<Shown> {
-    let mut found = Vec::new();
-    let mut look = |link: &Path| {
-        if let Ok(at) = fs::read_link(link)
-            && at.is_absolute()
-            && let Ok(from) = fs::canonicalize(&at)
-        {
-            found.push(Shown {
-                folder: from.is_dir(),
-                from,
-                at,
-            });
-        }
-    };
-    look(&folder.join(INPUT));
-    let [files, with] = SEALED.map(|name| folder.join(name));
-    let of_steps = fs::read_dir(with).into_iter().flatten().flatten();
-    let folders = of_steps.map(|step| step.path()).chain([files]);
-    for inner in folders {
-        let entries = fs::read_dir(inner).into_iter().flatten().flatten();
-        for entry in entries.filter(|one| one.file_type().is_ok_and(|kind| kind.is_symlink())) {
-            look(&entry.path());
-        }
-    }
-    found
 }
 
 /// The bytes of what is copied, and where they are to be.
@@ -172,7 +142,6 @@ fn unshare(network: bool, more: UnshareFlags) -> Result<(), Trouble> {
 struct Inner<'a> {
     view: &'a View,
     folder: &'a Path,
-    lent: &'a [Shown],
     copied: &'a [(&'a Path, Vec<u8>)],
 }
 

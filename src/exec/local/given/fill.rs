@@ -1,10 +1,12 @@
 //! Folders that are filled with files of the store.
 
+use std::fs;
 use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
 
 use super::standing::{Standing, WORTH};
 use crate::exec::local::batch;
-use crate::folder::{self, Folder};
+use crate::folder::{self, Folder, remove_all};
 use crate::model::digest::Digest;
 use crate::model::name::StepName;
 use crate::model::tree::{Entry, Kind};
@@ -21,6 +23,8 @@ const PIECE: u64 = 64 << 20;
 enum Way {
     /// As links.
     Links,
+    /// As copies, and as links to what is lent or large.
+    Large,
     /// As copies, and as links to what is lent.
     Copies,
     /// As copies, whatever they are.
@@ -35,11 +39,52 @@ pub(in crate::exec::local) struct Filler<'a> {
     go_on: GoOn<'a>,
 }
 
+/// What links lead to that a task is given.
+#[derive(Debug, Default)]
+pub(in crate::exec::local) struct Leads {
+    /// Files outside that are lent.
+    pub loans: Vec<Loan>,
+    /// Objects, of which a sandbox must show each.
+    objects: Vec<PathBuf>,
+}
+
+impl Leads {
+    /// Whether there are no such links.
+    pub(in crate::exec::local) fn is_empty(&self) -> bool {
+        self.loans.is_empty() && self.objects.is_empty()
+    }
+
+    /// Where they lead.
+    pub(in crate::exec::local) fn paths(&self) -> impl Iterator<Item = &Path> {
+        let loans = self.loans.iter().map(Loan::path);
+        loans.chain(self.objects.iter().map(PathBuf::as_path))
+    }
+
+    fn add(&mut self, lead: Lead) {
+        match lead {
+            Lead::Loan(loan) => self.loans.push(loan),
+            Lead::Object(path) => self.objects.push(path),
+        }
+    }
+
+    /// Adds these.
+    pub(in crate::exec::local) fn append(&mut self, mut others: Self) {
+        self.loans.append(&mut others.loans);
+        self.objects.append(&mut others.objects);
+    }
+}
+
+/// One of them.
+enum Lead {
+    Loan(Loan),
+    Object(PathBuf),
+}
+
 /// What became of a folder that was filled.
 #[derive(Debug)]
 pub(in crate::exec::local) struct Filled {
-    /// What is lent for that.
-    pub loans: Vec<Loan>,
+    /// What its links lead to.
+    pub leads: Leads,
     /// The path of the only file, if there is one.
     pub only: Option<Box<str>>,
     /// The folder, if it is worth keeping for whoever is to get the same.
@@ -60,16 +105,21 @@ impl Filled {
 }
 
 impl<'a> Filler<'a> {
-    /// For a task. Files are links to the objects, which nobody may write to; root may, and gets copies. Of
+    /// For a task. Files are links to the objects, which nobody may write to; root may, and gets copies. In a sandbox
+    /// nobody can, but each link costs a mount and most sandboxes have none: there, only large files are links. Of
     /// folders everybody gets copies: what is in them can be executed and links lead from one to another.
     /// What is lent is a link in any case.
-    pub(in crate::exec::local) fn for_task(store: &'a Reader, go_on: GoOn<'a>) -> Self {
-        let root = rustix::process::geteuid().is_root();
-        Self {
-            store,
-            way: if root { Way::Copies } else { Way::Links },
-            go_on,
-        }
+    pub(in crate::exec::local) fn for_task(
+        store: &'a Reader,
+        sandboxed: bool,
+        go_on: GoOn<'a>,
+    ) -> Self {
+        let way = match sandboxed {
+            true => Way::Large,
+            false if rustix::process::geteuid().is_root() => Way::Copies,
+            false => Way::Links,
+        };
+        Self { store, way, go_on }
     }
 
     /// For somebody who may do with them whatever comes to mind: all are copies.
@@ -81,21 +131,21 @@ impl<'a> Filler<'a> {
         }
     }
 
-    /// Makes the folder `name` with these files in it, of which few are in memory. What is lent for that.
+    /// Makes the folder `name` with these files in it, of which few are in memory. What links in it lead to.
     pub(in crate::exec::local) fn fill(
         &self,
         parent: &Folder,
         name: &str,
         files: impl IntoIterator<Item = Result<Entry, store::Error>>,
-    ) -> Result<Vec<Loan>, store::Error> {
+    ) -> Result<Leads, store::Error> {
         let folder = make(parent, name)?;
-        let (mut files, mut loans) = (files.into_iter(), Vec::new());
+        let (mut files, mut leads) = (files.into_iter(), Leads::default());
         loop {
             let some = files.by_ref().take(STRETCH);
             let some = some.collect::<Result<Vec<Entry>, _>>()?;
-            self.add(&folder, &some, &mut loans)?;
+            self.add(&folder, &some, &mut leads)?;
             if some.len() < STRETCH {
-                return Ok(loans);
+                return Ok(leads);
             }
         }
     }
@@ -138,7 +188,7 @@ impl<'a> Filler<'a> {
             make(&folder, step.as_str())?;
         }
         let mut files = files.into_iter().peekable();
-        let (mut count, mut only, mut loans) = (0, None, Vec::new());
+        let (mut count, mut only, mut leads) = (0, None, Leads::default());
         let mut links = self.way == Way::Links;
         while let Some(first) = files.next().transpose()? {
             let step = step_of(&first).to_owned();
@@ -165,22 +215,17 @@ impl<'a> Filler<'a> {
             let own = folder.entry(&*step);
             let opened = own.open_folder();
             let opened = opened.map_err(store::io_error("open the folder", own))?;
-            self.add(&opened, &some, &mut loans)?;
+            self.add(&opened, &some, &mut leads)?;
         }
-        let lasts = links && loans.is_empty() && count >= WORTH;
+        let lasts = links && leads.is_empty() && count >= WORTH;
         Ok(Filled {
             lasts: lasts.then_some(folder),
-            loans,
+            leads,
             only,
         })
     }
 
-    fn add(
-        &self,
-        folder: &Folder,
-        files: &[Entry],
-        loans: &mut Vec<Loan>,
-    ) -> Result<(), store::Error> {
+    fn add(&self, folder: &Folder, files: &[Entry], leads: &mut Leads) -> Result<(), store::Error> {
         let held = self.store.hold(if self.way == Way::Links {
             files.len()
         } else {
@@ -191,7 +236,7 @@ impl<'a> Filler<'a> {
             self.put(folder, &held, &files[index])
         });
         let added = added.map_err(|(_, error)| error)?;
-        loans.extend(added.into_iter().flatten());
+        added.into_iter().flatten().for_each(|lead| leads.add(lead));
         Ok(())
     }
 
@@ -200,7 +245,7 @@ impl<'a> Filler<'a> {
         folder: &Folder,
         held: &Held,
         file: &Entry,
-    ) -> Result<Option<Loan>, store::Error> {
+    ) -> Result<Option<Lead>, store::Error> {
         let Self { store, way, go_on } = *self;
         let entry = folder.entry(&*file.name);
         go_on().map_err(store::io_error("make", entry))?;
@@ -215,24 +260,29 @@ impl<'a> Filler<'a> {
         if let Some(loan) = store.borrow(&file.digest)? {
             let linked = entry.lead_to(loan.path());
             linked.map_err(store::io_error("make the link", entry))?;
-            return Ok(Some(loan));
+            return Ok(Some(Lead::Loan(loan)));
         }
-        if way == Way::Copies {
+        let object = store.path(&file.digest);
+        if way == Way::Copies || way == Way::Large && !is_large(&object) {
             store.copy_new(&file.digest, entry)?;
             return Ok(None);
         }
         held.check(&file.digest)?;
         // Scripts go to other folders.
-        let object = store.path(&file.digest);
         let object = if object.is_absolute() {
             Ok(object)
         } else {
             std::path::absolute(object)
         };
-        let linked = object.and_then(|object| entry.lead_to(&object));
-        linked.map_err(store::io_error("make the link", entry))?;
-        Ok(None)
+        let linked = object.and_then(|object| entry.lead_to(&object).map(|()| object));
+        let object = linked.map_err(store::io_error("make the link", entry))?;
+        Ok((way == Way::Large).then_some(Lead::Object(object)))
     }
+}
+
+/// Whether the object is rather shown than copied; what is in the way of a look is told by who copies it.
+fn is_large(object: &Path) -> bool {
+    fs::metadata(object).is_ok_and(|found| found.len() >= store::LARGE)
 }
 
 /// Makes a copy of an object, be it in the store or lent.
@@ -264,7 +314,14 @@ pub(super) fn copy(
 }
 
 fn make(parent: &Folder, name: &str) -> Result<Folder, store::Error> {
-    let made = parent.make(name);
+    let made = parent.make(name).or_else(|error| {
+        // A script of an earlier task may have made something of that name beside its own folders.
+        if error.kind() == io::ErrorKind::AlreadyExists && remove_all(parent.entry(name)) {
+            parent.make(name)
+        } else {
+            Err(error)
+        }
+    });
     made.map_err(store::io_error("make the folder", parent.entry(name)))
 }
 

@@ -28,6 +28,8 @@ pub(crate) struct StepCommands {
     shell: Option<SpawnSpec>,
     /// The task's folder that is seen in the sandbox that the shell is in.
     folder: PathBuf,
+    /// Whether that sandbox shows what links lead to that one task was given.
+    leads: bool,
     /// With what they were made of.
     direct: Option<(Vec<Expanded>, Vec<SpawnSpec>)>,
 }
@@ -68,9 +70,11 @@ impl StepCommands {
         door: Option<&Path>,
         pipes: &Pipes,
     ) -> io::Result<&SpawnSpec> {
-        if job.step.sandbox.is_some() && self.folder != own.workspace.folder() {
+        let (folder, leads) = (own.workspace.folder(), !own.workspace.leads().is_empty());
+        if job.step.sandbox.is_some() && (self.leads || leads || self.folder != folder) {
             self.shell = None;
-            own.workspace.folder().clone_into(&mut self.folder);
+            folder.clone_into(&mut self.folder);
+            self.leads = leads;
         }
         let launch = match &mut self.shell {
             Some(launch) => launch,
@@ -157,7 +161,7 @@ fn sandboxed(own: &TaskEnvironment, arguments: &[OsString]) -> io::Result<Invoca
     let view = own
         .workspace
         .own_file(&format!("view{}", own.job.step.queue));
-    sandbox.write(&view)?;
+    sandbox.write(&view, own.workspace.leads().paths())?;
     Sandbox::around(shell, &view, own.workspace.folder())
 }
 

@@ -35,7 +35,8 @@ impl Servers {
         };
         let queue = job.step.queue;
         let is_there = self.idle.iter().any(|(of, _)| *of == queue);
-        if !is_there && !job.more || self.cold.contains(&queue) || own.workspace.is_lent() {
+        if !is_there && !job.more || self.cold.contains(&queue) || !own.workspace.leads().is_empty()
+        {
             return Ok(None);
         }
         let Some(server) = self.take(sandbox, job, own, pipes, orphans) else {
@@ -74,7 +75,7 @@ impl Servers {
         let file = |name: &str| own.workspace.own_file(&format!("{name}{}", self.made));
         let (view, fifo) = (file("seen"), file("serve"));
         self.made += 1;
-        sandbox.write(&view).ok()?;
+        sandbox.write(&view, []).ok()?;
         let shell = cache::shell(own, &job.step.arguments).ok()?;
         let server = Sandbox::server(shell, &view, &fifo).ok()?;
         Warm::start(&server.prepare(pipes).ok()?, &fifo).ok()

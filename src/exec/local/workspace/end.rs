@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rustix::fs::FileType;
 
+use super::super::given::Leads;
 use super::super::kept::Kept;
 use super::{INPUT, InputKind, OUTPUT, TEMPORARY, Workspace};
 use crate::folder::{self, Entry, Folder};
@@ -87,7 +88,7 @@ impl Workspace {
         let path = kept.take(task, self.scratch.entry(&self.name()))?;
         self.made = None;
         self.standing = None;
-        self.loans.clear();
+        self.leads = Leads::default();
         self.input_kind = InputKind::File;
         self.generation += 1;
         self.rename();

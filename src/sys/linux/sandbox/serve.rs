@@ -80,7 +80,6 @@ impl<'a> Server<'a> {
         Inner {
             view: self.view,
             folder,
-            lent: &[],
             copied: &self.copied,
         }
     }

@@ -102,8 +102,7 @@ impl Inner<'_> {
 
     /// What is seen in the places that `here` takes.
     fn make_seen(&self, here: impl Fn(&Path) -> bool) -> Result<(), Trouble> {
-        let shown = self.view.shown.iter().chain(self.lent);
-        let shown = shown.filter(|one| here(&one.at));
+        let shown = self.view.shown.iter().filter(|one| here(&one.at));
         for Shown { at, folder, .. } in shown.clone() {
             place(at, *folder)?;
         }
@@ -155,8 +154,8 @@ impl Inner<'_> {
 
     /// Whether something of the host is seen below that folder.
     fn sees_below(&self, folder: &str) -> bool {
-        let shown = self.view.shown.iter().chain(self.lent);
-        let mut shown = shown.map(|one| &one.at).chain([&self.view.folder]);
+        let shown = self.view.shown.iter().map(|one| &one.at);
+        let mut shown = shown.chain([&self.view.folder]);
         shown.any(|at| at.starts_with(folder))
     }
 }

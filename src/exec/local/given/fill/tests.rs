@@ -27,7 +27,7 @@ fn with<'a>(way: Way, store: &'a Store, go_on: GoOn<'a>) -> Filler<'a> {
     Filler { store, way, go_on }
 }
 
-const WAYS: [Way; 3] = [Way::Links, Way::Copies, Way::OwnCopies];
+const WAYS: [Way; 4] = [Way::Links, Way::Large, Way::Copies, Way::OwnCopies];
 
 fn count(folder: &Path) -> usize {
     fs::read_dir(folder).unwrap().count()
@@ -182,6 +182,36 @@ fn what_a_folder_leads_to_is_looked_at_again() {
     fs::write(&place, "8").unwrap();
     let error = check().unwrap_err();
     assert!(matches!(error, store::Error::Damaged { .. }), "{error}");
+}
+
+/// A sandbox shows what each link leads to, and is told so.
+#[test]
+fn for_a_sandbox_only_what_is_large_is_a_link() {
+    let (dir, store, folder) = fixture();
+    let large = usize::try_from(store::LARGE).unwrap();
+    let texts = ["x".repeat(large - 1), "x".repeat(large)];
+    let members = texts
+        .iter()
+        .map(|text| member(&store, &text.len().to_string(), text));
+    let text = list::of(
+        members
+            .map(|one| Member {
+                key: "k".into(),
+                ..one
+            })
+            .collect(),
+    );
+    let list = store.insert_bytes(text.as_bytes()).unwrap();
+    let filler = Filler::for_task(&store, true, TO_THE_END);
+    let leads = filler.fill(&folder, "in", store.list(&list).unwrap());
+    let leads = leads.unwrap();
+    let object = store.path(&Digest::of(texts[1].as_bytes()));
+    assert_eq!(leads.paths().collect::<Vec<_>>(), [object]);
+    for text in texts {
+        let path = dir.path().join("in").join(text.len().to_string());
+        assert_eq!(path.is_symlink(), text.len() == large);
+        assert!(fs::read_to_string(path).unwrap() == text);
+    }
 }
 
 #[test]
