@@ -157,9 +157,8 @@ impl DryRunner<'_> {
             let at = lines.barriers.at(barrier);
             let step = &self.steps[at.queue];
             if !at.gathers() {
-                let list = list_given(self.state, self.router, self.runset, &step.with, None)?;
+                let list = self.given_at(barrier, &step.with)?;
                 let buried = self.state.gives_this(self.runset, &step.with, &list)?;
-                self.contexts.insert(barrier, list);
                 self.bury(&buried)?;
                 continue;
             }
@@ -263,10 +262,20 @@ impl DryRunner<'_> {
                 if step.each {
                     return self.pair(step, &ready);
                 }
-                ready.context = self.contexts.get(&barrier).copied().map(Box::new);
+                ready.context = Some(Box::new(self.given_at(barrier, &step.with)?));
             }
         }
         self.decide(step, &ready)
+    }
+
+    /// What is given there, which is certain as soon as nothing is held.
+    fn given_at(&mut self, barrier: BarrierId, with: &[StepName]) -> Result<Digest, Error> {
+        if let Some(known) = self.contexts.get(&barrier) {
+            return Ok(*known);
+        }
+        let list = list_given(self.state, self.router, self.runset, with, None)?;
+        self.contexts.insert(barrier, list);
+        Ok(list)
     }
 
     /// Puts its pairs in the place of a task, which come up in their turn.

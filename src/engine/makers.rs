@@ -31,10 +31,16 @@ impl Makers<'_> {
         self.store.lacks(digest, form).unwrap_or(false)
     }
 
+    /// The same; also of a list that a dry run makes and nobody stores, where each thing in it has to be looked at.
+    fn may_lack(&self, digest: &Digest, form: Form) -> bool {
+        let is_unknown = || form == Form::List && self.store.is_any_evicted();
+        self.lacks(digest, form) || is_unknown() && !self.store.contains(digest)
+    }
+
     /// Those who left what the task lacks.
     pub(super) fn of(&self, queue: QueueId, ready: &Ready) -> Result<BTreeSet<TaskId>, Error> {
         let mut makers = BTreeSet::new();
-        if self.lacks(&ready.input, ready.form) {
+        if self.may_lack(&ready.input, ready.form) {
             let origin = self.state.origin(ready.id)?;
             match origin {
                 Some(origin) if origin.role == Role::Gather => {
@@ -49,7 +55,7 @@ impl Makers<'_> {
             }
         }
         if let Some(context) = ready.context.as_deref()
-            && self.lacks(context, Form::List)
+            && self.may_lack(context, Form::List)
         {
             for step in &self.steps[queue].with {
                 for output in self.state.outputs_of(self.runset, step)? {

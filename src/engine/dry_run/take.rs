@@ -56,6 +56,11 @@ impl DryRunner<'_> {
             self.state.put_context(ready.id, context)?;
         }
         if !outputs.is_empty() {
+            if let Some(lines) = &self.lines {
+                for barrier in lines.barriers.given_by(step.queue) {
+                    self.contexts.remove(&barrier);
+                }
+            }
             let buried = self.state.gives_more(self.runset, &step.name)?;
             self.bury(&buried)?;
         }

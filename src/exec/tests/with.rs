@@ -7,11 +7,13 @@ mod random;
 mod shape;
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use proptest::prelude::*;
 
+use super::super::fake::ended;
 use super::world::{Act, World, below, by_key, gathers, left, nothing, step};
-use crate::engine::{Job, Outcome};
+use crate::engine::{Job, Outcome, Reply, Turn};
 use crate::model::digest::Digest;
 use crate::model::list::List;
 use crate::model::task::TaskState;
@@ -366,6 +368,28 @@ fn a_dry_run_knows_who_would_wait() {
     world.state.commit().unwrap();
     let (told, _) = world.forecast_and_run(&again, &mut act);
     assert_eq!(told[2].held, 0);
+}
+
+#[test]
+fn a_dry_run_knows_what_reused_tasks_give() {
+    let mut world = World::new(mapping());
+    let runset = world.fresh();
+    world.run(&runset, 2, &mut act);
+    let again = world.fresh();
+    world.turns(&again, 1, |scheduler| {
+        let Ok(Turn::Do(begin)) = scheduler.turn(Instant::now(), None) else {
+            panic!("there is one");
+        };
+        scheduler.interrupt(2);
+        let end = ended(&begin, act(&begin));
+        let end = scheduler.turn(Instant::now(), Some(Reply::Ended(end)));
+        end.unwrap();
+    });
+    let (told, summary) = world.forecast_and_run(&again, &mut act);
+    let reused: Vec<u64> = told.iter().map(|step| step.reuse).collect();
+    assert!(told.iter().all(|step| step.run.is_empty()), "{told:?}");
+    assert_eq!(reused, [0, 2, 2, 1, 2], "{told:?}");
+    assert_eq!((summary.executed, summary.reused), (0, 7));
 }
 
 #[test]

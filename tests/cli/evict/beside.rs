@@ -86,6 +86,22 @@ fn a_dry_run_says_what_would_be_made_again() {
 }
 
 #[test]
+fn a_dry_run_says_so_of_what_is_gathered_only_then() {
+    let test = ran();
+    test.text(&["evict"]);
+    std::fs::remove_file(test.path("in/b.txt")).unwrap();
+    let told = test.run(["-run", "-dry-run"]).exits(0);
+    for words in [
+        "split v1  would run 1 again, as",
+        "act v1    would run 2 again, as",
+        "all v1    would run 1 (",
+    ] {
+        assert!(told.stdout.contains(words), "{told}");
+    }
+    test.runs().says("3 tasks ran again");
+}
+
+#[test]
 fn a_dry_run_says_so_of_results_and_of_older_versions() {
     let dry = ["-run", "-dry-run"];
     // What a step worked on that is gone by now is a result.
