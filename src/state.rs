@@ -68,7 +68,7 @@ use database::Database;
 use error::Context;
 
 pub(crate) use accept::{Acceptance, Accepted};
-pub(crate) use audit::{Misfit, MisfitKind, Reference, Told as Audited, Use};
+pub(crate) use audit::{Misfit, MisfitKind, Reference, Rows, Told as Audited, Use};
 pub(crate) use beside::{Answer, Asked, Heard, Question};
 pub(crate) use checkpoint::Basis;
 pub(crate) use context::{Buried, NewPair};

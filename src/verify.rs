@@ -1,14 +1,17 @@
 //! Whether all is as it was recorded: every object against its name, every row against what it leads to.
 //!
 //! ```text
-//! state::audit ─ rows ─▶ needs ─ lists ─▶ needs ─┬─▶ objects, folder by folder ─▶ judge ─▶ finding
-//! store::audit ─ folders of the store ───────────┘
+//! state::audit ─ rows ─▶ needs ─ lists ─▶ needs ─┬─▶ objects, folder by folder ─┬──────────────▶ judge ─▶ finding
+//! store::audit ─ folders of the store ───────────┘                              └─▶ absent, once more ─┘
 //! ```
 //!
 //! Little of it is in memory at a time: what is needed is sorted by the first byte of its hash, and
 //! compared with the store's folders one by one. The rows are those of one moment, and were there before the
-//! store is looked at: what a run adds meanwhile is none of them, and an object is there before its row.
+//! store is looked at: what a run adds meanwhile is none of them, and an object is there before its row. What
+//! is not found is looked for among the rows of a later moment: bytes may have been dropped meanwhile, and what
+//! needed them may be history or gone.
 
+mod absent;
 mod finding;
 mod judge;
 mod lists;
@@ -25,11 +28,12 @@ pub(crate) use judge::Manifest;
 pub(crate) use repair::{Repaired, repair};
 
 use crate::packages;
-use crate::state::{self, Audited, Misfit, MisfitKind, Reader};
-use crate::store;
+use crate::state::{self, Audited, Misfit, MisfitKind, Reader, Rows};
+use crate::store::{self, Stray};
 use crate::text::Shown as _;
+use absent::Absent;
 use judge::Judge;
-use needs::Needs;
+use needs::{Need, Needs};
 
 /// What is looked at.
 #[derive(Debug, Clone, Copy)]
@@ -88,77 +92,140 @@ impl From<io::Error> for Error {
 
 /// Looks at all of it, and tells what is wrong.
 pub(crate) fn look(db: Db, how: How, tell: &mut dyn FnMut(Finding)) -> Result<Sum, Error> {
-    let mut sum = Sum::default();
-    let (mut wrong, mut awaited) = ([0; 3], 0);
-    let mut count = |finding: Finding| {
+    let mut told = Told::new(tell);
+    let needed = needed(db, how, &mut told)?;
+    compare(db, how, needed, &mut told)
+}
+
+/// What the rows of one moment need.
+struct Needed {
+    rows: Rows,
+    /// What they have, what the lists among that name, and the lists in these.
+    levels: [Needs; 3],
+}
+
+/// Who is told, and how much that was.
+struct Told<'a> {
+    tell: &'a mut dyn FnMut(Finding),
+    wrong: [u64; 3],
+    awaited: u64,
+}
+
+impl<'a> Told<'a> {
+    fn new(tell: &'a mut dyn FnMut(Finding)) -> Self {
+        Self {
+            tell,
+            wrong: [0; 3],
+            awaited: 0,
+        }
+    }
+
+    fn add(&mut self, finding: Finding) {
         let at = Severity::ALL
             .iter()
             .position(|one| *one == finding.severity);
-        wrong[at.unwrap_or_default()] += 1;
-        awaited += u64::from(finding.what == What::Awaited);
-        tell(finding);
-    };
+        self.wrong[at.unwrap_or_default()] += 1;
+        self.awaited += u64::from(finding.what == What::Awaited);
+        (self.tell)(finding);
+    }
+}
+
+/// Looks at the rows, as they are at one moment.
+fn needed(db: Db, how: How, told: &mut Told) -> Result<Needed, Error> {
     let mut needs = Needs::new();
     // Rows of which several things are wrong are told once.
-    let mut told = BTreeSet::new();
+    let mut known = BTreeSet::new();
     let rows = db.state.audit(&mut |audited| match audited {
         Audited::Needs(reference) => needs.add(&reference.into()),
         Audited::Wrong(misfit) => {
-            if misfit.kind != MisfitKind::Row || misfit.task.is_none_or(|task| told.insert(task)) {
-                count(of_misfit(misfit));
+            if misfit.kind != MisfitKind::Row || misfit.task.is_none_or(|task| known.insert(task)) {
+                told.add(of_misfit(misfit));
             }
         }
     })?;
-    drop(told);
-    needs.end()?;
-    let (within, others) = lists::within(&needs, db.store, how.threads, how.stop)?;
-    let (deeper, more) = lists::within(&within, db.store, how.threads, how.stop)?;
-    for need in others.into_iter().chain(more) {
+    let (levels, no_lists) = deeper(needs, db, how)?;
+    for need in no_lists {
         let words = format!(
             "row #{}: the object {} is said to be a list, and is none",
             need.row, need.object
         );
         let task = Some(need.row);
         let finding = Finding::new(What::Row, Severity::Again, words);
-        count(Finding { task, ..finding });
+        told.add(Finding { task, ..finding });
     }
+    Ok(Needed { rows, levels })
+}
+
+/// The same of another moment, without a word of what is wrong with rows.
+fn needed_by_now(db: Db, how: How) -> Result<Needed, Error> {
+    let mut needs = Needs::new();
+    let rows = db.state.needed_by_now(&mut |audited| match audited {
+        Audited::Needs(reference) => needs.add(&reference.into()),
+        Audited::Wrong(_) => {}
+    })?;
+    let (levels, _) = deeper(needs, db, how)?;
+    Ok(Needed { rows, levels })
+}
+
+/// What the lists among these name as well; and those that are none.
+fn deeper(mut needs: Needs, db: Db, how: How) -> Result<([Needs; 3], Vec<Need>), Error> {
+    needs.end()?;
+    let (within, mut others) = lists::within(&needs, db.store, how.threads, how.stop)?;
+    let (deeper, more) = lists::within(&within, db.store, how.threads, how.stop)?;
+    others.extend(more);
+    Ok(([needs, within, deeper], others))
+}
+
+/// Looks at the objects, and at the links that hold packages.
+fn compare(db: Db, how: How, needed: Needed, told: &mut Told) -> Result<Sum, Error> {
+    let mut sum = Sum::default();
     let mut judge = Judge::new(db.state, db.store, db.manifest)?;
-    let levels = [needs, within, deeper];
-    objects::look(&levels, db.store, how, &mut sum, &mut |event| {
+    let mut absent = Needs::new();
+    objects::look(&needed.levels, db.store, how, &mut sum, &mut |event| {
         match event {
+            objects::Event::Absent(need) => absent.add(&need),
             objects::Event::Trouble(trouble) => {
                 if let Some(finding) = judge.of(&trouble)? {
-                    count(finding);
+                    told.add(finding);
                 }
             }
             objects::Event::Mode(object, path, bits) => {
                 let words = format!("object {object} has the mode {bits:04o}, not 0444");
                 let finding = Finding::new(What::Mode, Severity::Leftover, words);
-                count(Finding {
+                told.add(Finding {
                     object: Some(object),
                     path: Some(path),
                     ..finding
                 });
             }
-            objects::Event::Stray(stray) => {
-                let words = format!("{} is {}", stray.path.shown(), stray.what);
-                let finding = if stray.unreadable {
-                    Finding::new(What::Unreadable, Severity::Lost, words)
-                } else {
-                    Finding::new(What::Stray, Severity::Leftover, words)
-                };
-                count(Finding {
-                    path: Some(stray.path),
-                    ..finding
-                });
-            }
+            objects::Event::Stray(stray) => told.add(of_stray(stray)),
         }
         Ok(())
     })?;
-    let roots = packages::look_at_roots(&db.state.layout().roots(), &rows.paths);
+    absent.end()?;
+    let Needed { rows, levels } = needed;
+    drop(levels);
+    let mut roots = packages::look_at_roots(&db.state.layout().roots(), &rows.paths);
+    if !absent.is_empty() || !roots.wrong.is_empty() {
+        let by_now = needed_by_now(db, how)?;
+        absent::look(&absent, &by_now.levels, db, how, &mut |found| {
+            match found {
+                Absent::Evicted => sum.evicted += 1,
+                Absent::Trouble(trouble) => {
+                    if let Some(finding) = judge.of(&trouble)? {
+                        told.add(finding);
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        if !roots.wrong.is_empty() {
+            roots = packages::look_at_roots(&db.state.layout().roots(), &by_now.rows.paths);
+        }
+    }
     for wrong in roots.wrong {
         let finding = Finding::new(What::Root, Severity::Again, wrong.words);
-        count(Finding {
+        told.add(Finding {
             path: Some(wrong.path),
             ..finding
         });
@@ -168,10 +235,23 @@ pub(crate) fn look(db: Db, how: How, tell: &mut dyn FnMut(Finding)) -> Result<Su
         environments: rows.environments,
         roots: roots.links,
         read: how.progress.read.load(Ordering::Relaxed),
-        wrong,
-        awaited,
+        wrong: told.wrong,
+        awaited: told.awaited,
         ..sum
     })
+}
+
+fn of_stray(stray: Stray) -> Finding {
+    let words = format!("{} is {}", stray.path.shown(), stray.what);
+    let finding = if stray.unreadable {
+        Finding::new(What::Unreadable, Severity::Lost, words)
+    } else {
+        Finding::new(What::Stray, Severity::Leftover, words)
+    };
+    Finding {
+        path: Some(stray.path),
+        ..finding
+    }
 }
 
 fn of_misfit(misfit: Misfit) -> Finding {

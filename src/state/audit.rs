@@ -294,6 +294,17 @@ impl Reader {
         }
     }
 
+    /// Tells each object that is needed now, later than when all was looked at.
+    pub(crate) fn needed_by_now(&self, tell: &mut Listener) -> Result<Rows, Error> {
+        const DOING: &str = "look at all rows once more";
+        let _moment = self.connection.snapshot().during(&self.layout, DOING)?;
+        match self.needed(tell).during(&self.layout, DOING) {
+            // That was told.
+            Err(Error::Corrupt { .. }) => Ok(Rows::default()),
+            other => other,
+        }
+    }
+
     /// What `SQLite` finds wrong itself, a hundred things at most; whether it is more than indexes.
     fn pages(&self, tell: &mut Listener) -> rusqlite::Result<bool> {
         let mut query = self

@@ -54,6 +54,14 @@ impl Reader {
             .during(&self.layout, "read which bytes were dropped")
     }
 
+    /// Whether the object's bytes were dropped by now, and are not known to be there again.
+    pub(crate) fn is_evicted(&self, object: &Digest) -> Result<bool, Error> {
+        self.connection
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM evicted WHERE hash = ?1)")
+            .and_then(|mut query| query.query_row([object.0], |row| row.get(0)))
+            .during(&self.layout, "read which bytes were dropped")
+    }
+
     /// How many that are, and how many bytes they had.
     pub(crate) fn evicted_amount(&self) -> Result<(u64, u64), Error> {
         self.connection

@@ -33,6 +33,13 @@ pub(super) struct Trouble {
     pub outside: Option<String>,
 }
 
+impl Trouble {
+    /// Whether nothing is in the object's place.
+    pub(super) fn is_gone(&self) -> bool {
+        self.found == Found::Missing
+    }
+}
+
 /// Where one begins who makes an object again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Start {

@@ -118,6 +118,11 @@ impl Needs {
         Ok(())
     }
 
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.length == 0 && self.parts.iter().all(Vec::is_empty)
+    }
+
     /// Fails if not all could be kept.
     pub(super) fn end(&mut self) -> io::Result<()> {
         self.failed.take().map_or(Ok(()), Err)

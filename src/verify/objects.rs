@@ -15,6 +15,9 @@ use crate::store::{Depth, Found, Reader, Stray};
 /// Something that is not as it should be.
 #[derive(Debug)]
 pub(super) enum Event {
+    /// An object that is needed was not found, or a file that is to be it is another one. That may have changed since the
+    /// rows were read.
+    Absent(Need),
     /// An object.
     Trouble(Trouble),
     /// An object's mode.
@@ -140,14 +143,22 @@ impl Work<'_> {
             self.unused[0].fetch_add(1, Ordering::Relaxed);
             self.unused[1].fetch_add(audit.size, Ordering::Relaxed);
         }
-        let is_gone = audit.found == Found::Missing && need.is_none();
-        if audit.found != Found::Whole && !is_gone {
-            let _ = send.send(Event::Trouble(Trouble {
-                object,
+        match (audit.found, need) {
+            (Found::Whole, _) | (Found::Missing, None) => {}
+            (Found::Missing, Some(need)) => {
+                let _ = send.send(Event::Absent(need));
+            }
+            (
+                found @ (Found::Other(_) | Found::Empty | Found::Altered(_) | Found::Unreadable(_)),
                 need,
-                found: audit.found,
-                outside: None,
-            }));
+            ) => {
+                let _ = send.send(Event::Trouble(Trouble {
+                    object,
+                    need,
+                    found,
+                    outside: None,
+                }));
+            }
         }
         if let Some(mode) = audit.mode {
             let _ = send.send(Event::Mode(object, self.store.path(&object), mode));
@@ -160,25 +171,36 @@ impl Work<'_> {
         if need.object == Digest::EMPTY || need.by == Use::File || self.is_over() {
             return;
         }
-        let outside = match self.store.lent_as_it_was(&need.object, self.how.quick) {
-            Some(Ok(())) => return,
-            Some(Err(error)) => Some(error.to_string()),
-            None => None,
-        };
-        // It may have come by now, or be behind a link.
-        let audit = self.store.audit(&need.object, &self.depth());
-        if audit.found == Found::Whole || self.is_over() {
-            return;
+        let trouble = look_for(self.store, need, &self.depth());
+        match trouble.filter(|_| !self.is_over()) {
+            None => {}
+            Some(trouble) if trouble.is_gone() && self.store.is_evicted(&need.object) => {
+                self.evicted.fetch_add(1, Ordering::Relaxed);
+            }
+            Some(trouble) if trouble.is_gone() || trouble.outside.is_some() => {
+                let _ = send.send(Event::Absent(*need));
+            }
+            Some(trouble) => {
+                let _ = send.send(Event::Trouble(trouble));
+            }
         }
-        if audit.found == Found::Missing && self.store.is_evicted(&need.object) {
-            self.evicted.fetch_add(1, Ordering::Relaxed);
-            return;
-        }
-        let _ = send.send(Event::Trouble(Trouble {
-            object: need.object,
-            need: Some(*need),
-            found: audit.found,
-            outside,
-        }));
     }
+}
+
+/// What is wrong with an object that was not found in its folder.
+pub(super) fn look_for(store: &Reader, need: &Need, depth: &Depth) -> Option<Trouble> {
+    let outside = match store.lent_as_it_was(&need.object, depth.quick) {
+        Some(Ok(())) => return None,
+        Some(Err(error)) => Some(error.to_string()),
+        None => None,
+    };
+    // It may have come by now, or be behind a link.
+    let audit = store.audit(&need.object, depth);
+    let trouble = Trouble {
+        object: need.object,
+        need: Some(*need),
+        found: audit.found,
+        outside,
+    };
+    (trouble.found != Found::Whole).then_some(trouble)
 }

@@ -27,10 +27,21 @@ const ENDED: Finished = Finished {
 impl World {
     fn new(files: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        Self::with(folder, State::in_memory(), files)
+    }
+
+    /// With a db that others can write to as well.
+    fn on_disk(files: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (state, _, _) = State::open(&folder.path().join("db")).unwrap();
+        Self::with(folder, state, files)
+    }
+
+    fn with(folder: tempfile::TempDir, state: State, files: &[&str]) -> Self {
         let store = Store::open(&folder.path().join("objects"), folder.path()).unwrap();
         let mut world = Self {
             _folder: folder,
-            state: State::in_memory(),
+            state,
             store,
         };
         world.runset("r", files);
@@ -101,6 +112,11 @@ impl World {
     }
 
     fn look(&self) -> (Sum, Vec<Finding>) {
+        self.look_beside(|| ())
+    }
+
+    /// Has that happen once the rows were read.
+    fn look_beside(&self, meanwhile: impl FnOnce()) -> (Sum, Vec<Finding>) {
         let mut findings = Vec::new();
         let how = How {
             quick: false,
@@ -113,7 +129,11 @@ impl World {
             store: &self.store,
             manifest: None,
         };
-        let sum = look(db, how, &mut |finding| findings.push(finding)).unwrap();
+        let mut tell = |finding| findings.push(finding);
+        let mut told = Told::new(&mut tell);
+        let needed = needed(db, how, &mut told).unwrap();
+        meanwhile();
+        let sum = compare(db, how, needed, &mut told).unwrap();
         findings.sort_by(|a, b| a.words.cmp(&b.words));
         (sum, findings)
     }
@@ -125,6 +145,17 @@ impl World {
             .iter()
             .map(|one| (one.what, one.severity))
             .collect()
+    }
+
+    /// In a file: what another process writes is a change of it.
+    fn write(&self, sql: &str) {
+        let path = self.state.layout().database();
+        let other = rusqlite::Connection::open(path).unwrap();
+        other.execute_batch(sql).unwrap();
+    }
+
+    fn lose(&self, text: &str) {
+        fs::remove_file(self.store.path(&Digest::of(text.as_bytes()))).unwrap();
     }
 
     fn spoil(&self, text: &str) {
@@ -258,4 +289,31 @@ fn what_several_need_is_made_again_in_each_runset_by_one_repair() {
         world.store.insert_bytes(gone.as_bytes()).unwrap();
         assert_eq!(world.found(), []);
     }
+}
+
+/// Bytes that are dropped, rows that are superseded and those that go.
+#[test]
+fn what_goes_while_it_is_looked_at_is_not_wrong() {
+    let world = World::on_disk(&["one", "two", "three"]);
+    let [one, two] = ["one", "two"].map(|text| Digest::of(text.as_bytes()));
+    let (sum, findings) = world.look_beside(|| {
+        world.write(&format!(
+            "INSERT INTO evicted (hash, size) VALUES (x'{one}', 3);
+             DELETE FROM task WHERE object_hash = '{two}'"
+        ));
+        world.lose("one");
+        world.lose("two");
+    });
+    let missing = findings.iter().filter(|one| one.what != What::Counts);
+    assert_eq!(missing.collect::<Vec<_>>(), [] as [&Finding; 0]);
+    assert_eq!(sum.evicted, 1);
+    // What is gone otherwise is told, as what it is by then.
+    let (_, findings) = world.look_beside(|| world.lose("three"));
+    let missing = findings.iter().filter(|one| one.what == What::Missing);
+    let missing: Vec<_> = missing.map(|one| (one.task, one.severity)).collect();
+    assert_eq!(missing, [(Some(TaskId(7)), Severity::Again)]);
+    let (_, findings) = world.look_beside(|| world.write("UPDATE task SET live = 0 WHERE id > 5"));
+    let missing = findings.iter().filter(|one| one.what == What::Missing);
+    let missing: Vec<_> = missing.map(|one| one.severity).collect();
+    assert_eq!(missing, [Severity::Leftover]);
 }
