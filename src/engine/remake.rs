@@ -24,7 +24,7 @@ use crate::model::name::FileName;
 use crate::model::plan::{QueueId, Ready};
 use crate::model::task::{TaskId, TaskState};
 use crate::state::Origin;
-use crate::store;
+use crate::store::Condition;
 use crate::text::{amount, quoted, visible};
 
 /// Names that are told.
@@ -175,10 +175,7 @@ impl Scheduler<'_> {
             self.other_version(task, &origin)?;
             return Ok(Maker::Other);
         };
-        let is_there = |store: &store::Reader| {
-            origin.input == Digest::EMPTY || store.is_there_as(&origin.input, origin.form)
-        };
-        if origin.role != Role::Gather && !is_there(self.store) {
+        if !self.is_input_there(task, &origin)? {
             // What it worked on was not dropped, but is lost: that is made again another way.
             let mut tops = BTreeSet::new();
             Tops::new(self.state, self.store).of(task, &mut tops)?;
@@ -206,6 +203,28 @@ impl Scheduler<'_> {
             raised: 0,
         };
         Ok(Maker::Node(step.queue, Box::new(ready)))
+    }
+
+    /// Whether all that the task worked on is there, or was dropped. A list is written again if it is not: it follows
+    /// from what is recorded.
+    fn is_input_there(&mut self, task: TaskId, origin: &Origin) -> Result<bool, Error> {
+        if origin.role != Role::Gather {
+            let is_empty = origin.input == Digest::EMPTY;
+            return Ok(is_empty || self.store.is_there_as(&origin.input, origin.form));
+        }
+        if self.store.condition(&origin.input, None) == Condition::Broken {
+            if let Some(group) = self.state.group_of_task(task)? {
+                self.list_of(group)?;
+            }
+            if self.store.condition(&origin.input, None) == Condition::Broken {
+                return Ok(false);
+            }
+        }
+        let (store, mut all) = (self.store, true);
+        self.state.each_gathered(task, |member, form, _| {
+            all = all && store.is_there_as(&member, form);
+        })?;
+        Ok(all)
     }
 
     /// Its step has another version by now, or there is none.

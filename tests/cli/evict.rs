@@ -1,6 +1,7 @@
 //! `evict`: bytes go that can be made again, and all that is known of them stays.
 
 mod beside;
+mod lost;
 
 use rustix::process::Signal;
 

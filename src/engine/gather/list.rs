@@ -15,7 +15,7 @@ const MANY: usize = if cfg!(test) { 2 } else { 16 << 10 };
 
 impl Scheduler<'_> {
     /// The list of a group's members, as an object in the store, and how many there are.
-    pub(super) fn list_of(&mut self, group: GroupId) -> Result<(Digest, u64), Error> {
+    pub(in crate::engine) fn list_of(&mut self, group: GroupId) -> Result<(Digest, u64), Error> {
         list_of(self.state, Some(self.store), group)
     }
 }
