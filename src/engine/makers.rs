@@ -1,17 +1,18 @@
-//! Who left the bytes that a task works on, and were dropped.
+//! Who left the bytes that a task works on, and were dropped; and whether all else that it works on is there.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::Error;
+use super::lost::Tops;
 use super::step::StepPlan;
+use super::{Error, Scheduler};
 use crate::model::digest::Digest;
 use crate::model::gather::Role;
 use crate::model::list::Form;
 use crate::model::plan::{QueueId, Ready};
 use crate::model::task::TaskId;
 use crate::state::{Origin, Place, Reader, Runset};
-use crate::store;
+use crate::store::{self, Condition};
 
 /// Final outputs that are looked at in one go.
 const STRETCH: usize = 4096;
@@ -68,6 +69,19 @@ impl Makers<'_> {
         Ok(makers)
     }
 
+    /// Those who left what tasks of the step get besides their inputs, where it is lost: it was not dropped.
+    pub(super) fn of_lost(&self, queue: QueueId) -> Result<BTreeSet<TaskId>, Error> {
+        let mut makers = BTreeSet::new();
+        for step in &self.steps[queue].with {
+            for output in self.state.outputs_of(self.runset, step)? {
+                if !self.store.is_there_as(&output.object, output.form) {
+                    makers.insert(output.parent);
+                }
+            }
+        }
+        Ok(makers)
+    }
+
     /// Those who left final outputs without bytes, which an earlier run took over and did not make again.
     pub(super) fn of_finals(&self) -> Result<BTreeSet<TaskId>, Error> {
         let (mut makers, mut place) = (BTreeSet::new(), Place::default());
@@ -108,5 +122,43 @@ impl Makers<'_> {
     pub(super) fn step(&self, origin: &Origin) -> Option<&Arc<StepPlan>> {
         let version = origin.step?;
         self.steps.iter().find(|step| step.equal.contains(&version))
+    }
+}
+
+impl Scheduler<'_> {
+    /// Whether all that the task worked on is there, or was dropped. A list is written again if it is not: it follows
+    /// from what is recorded.
+    pub(super) fn is_input_there(&mut self, task: TaskId, origin: &Origin) -> Result<bool, Error> {
+        if origin.role != Role::Gather {
+            let is_empty = origin.input == Digest::EMPTY;
+            return Ok(is_empty || self.store.is_there_as(&origin.input, origin.form));
+        }
+        if self.store.condition(&origin.input, None) == Condition::Broken {
+            if let Some(group) = self.state.group_of_task(task)? {
+                self.list_of(group)?;
+            }
+            if self.store.condition(&origin.input, None) == Condition::Broken {
+                return Ok(false);
+            }
+        }
+        let (store, mut all) = (self.store, true);
+        self.state.each_gathered(task, |member, form, _| {
+            all = all && store.is_there_as(&member, form);
+        })?;
+        Ok(all)
+    }
+
+    /// Whether something of what tasks of the step get besides their inputs is lost: it is made again, and they are
+    /// done again with it.
+    pub(super) fn is_context_lost(&mut self, queue: QueueId) -> Result<bool, Error> {
+        if !self.remakes.lost.contains_key(&queue) {
+            let mut tops = BTreeSet::new();
+            for maker in self.makers().of_lost(queue)? {
+                Tops::new(self.state, self.store).of(maker, &mut tops)?;
+            }
+            self.remakes.others.extend(&tops);
+            self.remakes.lost.insert(queue, tops);
+        }
+        Ok(!self.remakes.lost[&queue].is_empty())
     }
 }

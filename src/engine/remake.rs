@@ -18,13 +18,12 @@ use super::step::StepPlan;
 use super::{Error, Scheduler};
 use crate::model::digest::Digest;
 use crate::model::event::{Cause, Event, Span};
-use crate::model::gather::{Line, Role};
+use crate::model::gather::Line;
 use crate::model::list::Form;
 use crate::model::name::FileName;
 use crate::model::plan::{QueueId, Ready};
 use crate::model::task::{TaskId, TaskState};
 use crate::state::Origin;
-use crate::store::Condition;
 use crate::text::{amount, quoted, visible};
 
 /// Names that are told.
@@ -36,11 +35,13 @@ pub(super) struct Remakes {
     /// Tasks that wait for bytes, and those that make them.
     nodes: HashMap<TaskId, Node>,
     /// Tasks that are superseded once the run is over.
-    others: BTreeSet<TaskId>,
+    pub(super) others: BTreeSet<TaskId>,
     /// Tasks that take over final outputs without bytes, and have not ended.
     pub(super) finals: HashSet<TaskId>,
     /// Those that cannot run again, and are told.
     hopeless: HashSet<TaskId>,
+    /// By the step, who left what its tasks get besides their inputs and is lost; looked for once.
+    pub(super) lost: HashMap<QueueId, BTreeSet<TaskId>>,
 }
 
 /// A task that waits for bytes, or makes some.
@@ -126,7 +127,7 @@ impl Scheduler<'_> {
         Ok(None)
     }
 
-    fn makers(&self) -> Makers<'_> {
+    pub(super) fn makers(&self) -> Makers<'_> {
         Makers {
             state: self.state,
             store: self.store,
@@ -183,6 +184,9 @@ impl Scheduler<'_> {
             self.remakes.others.insert(task);
             return Ok(Maker::Other);
         }
+        if origin.context.is_some() && self.is_context_lost(step.queue)? {
+            return Ok(Maker::Other);
+        }
         let key = if step.reads_key {
             Some(key_of(self.state, self.router, task)?.into())
         } else {
@@ -203,28 +207,6 @@ impl Scheduler<'_> {
             raised: 0,
         };
         Ok(Maker::Node(step.queue, Box::new(ready)))
-    }
-
-    /// Whether all that the task worked on is there, or was dropped. A list is written again if it is not: it follows
-    /// from what is recorded.
-    fn is_input_there(&mut self, task: TaskId, origin: &Origin) -> Result<bool, Error> {
-        if origin.role != Role::Gather {
-            let is_empty = origin.input == Digest::EMPTY;
-            return Ok(is_empty || self.store.is_there_as(&origin.input, origin.form));
-        }
-        if self.store.condition(&origin.input, None) == Condition::Broken {
-            if let Some(group) = self.state.group_of_task(task)? {
-                self.list_of(group)?;
-            }
-            if self.store.condition(&origin.input, None) == Condition::Broken {
-                return Ok(false);
-            }
-        }
-        let (store, mut all) = (self.store, true);
-        self.state.each_gathered(task, |member, form, _| {
-            all = all && store.is_there_as(&member, form);
-        })?;
-        Ok(all)
     }
 
     /// Its step has another version by now, or there is none.

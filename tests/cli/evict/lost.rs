@@ -72,3 +72,45 @@ fn what_was_gathered_is_made_again_too() {
         "",
     );
 }
+
+/// What is handed on by `with` is not evicted, and may be lost all the same.
+#[test]
+fn what_others_left_for_it_is_made_again_too() {
+    let manifest = r#"
+        [[input]]
+        files = "in/*"
+        step = "one"
+
+        [[step]]
+        name = "one"
+        script = 'for to in w m; do sed "s/^/$to/" $INPUT_FILE > $OUTPUT_DIR/k_$to; done'
+
+        [[step]]
+        name = "w"
+        script = 'sed s/^/w/ $INPUT_FILE > $OUTPUT_DIR/k_z'
+
+        [[step]]
+        name = "z"
+        script = 'cp $INPUT_FILE $OUTPUT_DIR/other'
+
+        [[step]]
+        name = "m"
+        with = ["w"]
+        script = 'cat $INPUT_FILE $WITH_DIR/w/* > $OUTPUT_DIR/k_show'
+
+        [[step]]
+        name = "show"
+        script = ': 1; sed s/^/s/ $INPUT_FILE > $OUTPUT_DIR/end'
+        "#;
+    let test = Test::with(manifest);
+    test.write("in/a", "a\n");
+    test.runs();
+    assert_eq!(test.json(&["evict", "-json"])["evicted"]["objects"], 3);
+    fs::remove_file(test.object(&hash(b"wwa\n"))).unwrap();
+    test.manifest(&manifest.replace(": 1", ": 2"));
+    test.run(["-run", "-migrate-tainted"]);
+    test.run(["-run"]).exits(0);
+    assert_eq!(test.output("end"), "sma\nswwa\n");
+    test.text(&["verify"]);
+    test.tally_is_right();
+}
