@@ -147,7 +147,9 @@ impl Reporter {
         }
         self.board = None;
         if let Some(Err(error)) = self.trace.take().map(trace::Trace::finish) {
-            self.event(&Event::Warning(&error.to_string()));
+            let hint = error.lacks_room().map(|hint| format!("\nhint: {hint}"));
+            let words = format!("{error}{}", hint.unwrap_or_default());
+            self.event(&Event::Warning(&words));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `cache-key`: a pair of keys to share results with.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
@@ -48,7 +48,11 @@ pub(super) fn main(options: &Options) -> Result<ExitCode, Failure> {
         Failure::cannot(format_args!("make {path}"), &error)
     })?;
     let written = writeln!(file, "{}", key.to_secret_text()).and_then(|()| file.sync_all());
-    written.map_err(|error| Failure::cannot(format_args!("write {path}"), &error))?;
+    written.map_err(|error| {
+        // A part of a key is none, and would be in the way of the next one.
+        let _ = fs::remove_file(&options.file);
+        Failure::cannot(format_args!("write {path}"), &error)
+    })?;
     output::print(&format!("{}\n", key.public()))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
 use rustix::io::Errno;
@@ -60,6 +61,19 @@ impl Failure {
         Self::usage(format!("cannot {act}: {error}")).hint_at(error)
     }
 
+    /// A file that the user named cannot be written. `elsewhere`: what to do about it, unless it only lacks room.
+    pub(crate) fn not_written(
+        path: &Path,
+        error: &io::Error,
+        elsewhere: impl Into<String>,
+    ) -> Self {
+        let failure = Self::usage(format!("cannot write {}: {error}", path.shown()));
+        match Shortage::room_for(error) {
+            Some(hint) => failure.hint(hint),
+            None => failure.hint(elsewhere),
+        }
+    }
+
     /// What would be warnings: complete lines.
     pub(crate) fn lint(rendered: String) -> Self {
         Self {
@@ -89,7 +103,9 @@ impl Failure {
                 kind: Kind::Gone,
                 ..failure
             },
-            io::ErrorKind::StorageFull => failure.hint("make room on that disk"),
+            io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::FileTooLarge => failure.hint_at(error),
             _ if Errno::from_io_error(error) == Some(Errno::BADF) => {
                 Self::usage("standard output is closed, or not open for writing")
                     .hint("name a file for it, or >/dev/null where nobody wants it")
@@ -101,6 +117,14 @@ impl Failure {
     /// What went wrong, without what to do about it.
     pub(super) fn message(&self) -> &str {
         self.message.trim_end()
+    }
+
+    /// The same, with what to do about it.
+    pub(super) fn in_words(&self) -> String {
+        match &self.hint {
+            Some(hint) => format!("{}\nhint: {hint}", self.message()),
+            None => self.message().to_owned(),
+        }
     }
 
     /// Whether it is that a disk is full, or a quota used up.

@@ -103,8 +103,14 @@ pub(super) fn main(options: &Options) -> Result<ExitCode, Failure> {
     let mut text = String::new();
     for (path, bytes) in &files {
         let to = at(path);
-        write(&to, bytes)
-            .map_err(|error| Failure::cannot(format_args!("write {}", to.shown()), &error))?;
+        if let Err(error) = write(&to, bytes) {
+            // What was written would be in the way of the next `init`.
+            for (path, _) in files.iter().take_while(|(other, _)| other != path) {
+                let _ = fs::remove_file(at(path));
+            }
+            let failure = Failure::cannot(format_args!("write {}", to.shown()), &error);
+            return Err(failure);
+        }
         let _ = writeln!(text, "{}", to.shown());
     }
     let _ = write!(text, "\n{}", next(name, folder));
@@ -141,11 +147,14 @@ fn write(to: &Path, bytes: &[u8]) -> io::Result<()> {
     if let Some(folder) = to.parent() {
         fs::create_dir_all(folder)?;
     }
-    fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(to)
-        .and_then(|mut file| io::Write::write_all(&mut file, bytes))
+    let made = fs::OpenOptions::new().write(true).create_new(true).open(to);
+    made.and_then(|mut file| {
+        let written = io::Write::write_all(&mut file, bytes);
+        if written.is_err() {
+            let _ = fs::remove_file(to);
+        }
+        written
+    })
 }
 
 /// What to do now.

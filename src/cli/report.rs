@@ -145,8 +145,8 @@ fn opened(places: &Places, arguments: &Options) -> Result<(Reader, Selection), F
 }
 
 fn cannot_write(to: &Path, error: &io::Error) -> Failure {
-    Failure::cannot(format_args!("write {}", to.shown()), error)
-        .hint("name a file in a folder that is there and can be written: -o FILE.html")
+    let elsewhere = "name a file in a folder that is there and can be written: -o FILE.html";
+    Failure::not_written(to, error, elsewhere)
 }
 
 /// Where the page is to be. Refuses what is there and must not be replaced, before any work is done.

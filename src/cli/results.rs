@@ -65,8 +65,8 @@ fn file(places: &Places, path: &Path) -> Result<PathBuf, Failure> {
 
 /// The file for CI cannot be there.
 pub(super) fn not_written(path: &Path, error: &io::Error) -> Failure {
-    Failure::cannot(format_args!("write {}", path.shown()), error)
-        .hint("name a file in a folder that is there and can be written: -junit FILE.xml")
+    let elsewhere = "name a file in a folder that is there and can be written: -junit FILE.xml";
+    Failure::not_written(path, error, elsewhere)
 }
 
 /// Where results go.

@@ -118,8 +118,15 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
     };
     let mut done = call.act(&channel);
     if actions.run {
-        let junit = call.write_junit();
-        done = done.and_then(|code| junit.map(|()| code));
+        done = match (done, call.write_junit()) {
+            (done, Ok(())) => done,
+            (Ok(_), Err(failure)) => Err(failure),
+            // Both have happened, and may have one cause.
+            (Err(first), Err(failure)) => {
+                call.reporter.event(&Event::Warning(&failure.in_words()));
+                Err(first)
+            }
+        };
         call.tell_finish(&done);
     }
     call.reporter.finish();
@@ -285,7 +292,8 @@ fn trace(reporter: &mut Reporter, arguments: &Arguments) -> Result<(), Failure> 
     }
     own::check_file(&arguments.places, path)?;
     reporter.trace_to(path).map_err(|error| {
-        Failure::usage(error).hint("name a file in a folder that you can write to")
+        let hint = error.lacks_room();
+        Failure::usage(error).hint(hint.unwrap_or("name a file in a folder that you can write to"))
     })
 }
 

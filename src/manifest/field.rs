@@ -1,5 +1,7 @@
 //! The table of the manifest's keys, which the reader and the schema share.
 
+use toml::de::DeValue;
+
 /// A table of the manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
@@ -115,10 +117,23 @@ fields! {
 }
 
 impl Field {
-    /// The tables that can hold it, in words.
-    pub(super) fn headers(self) -> String {
-        let headers: Vec<_> = self.places().iter().map(|place| place.header()).collect();
-        headers.join(" or ")
+    /// Where the key belongs, if it is one: the tables that can hold it, in words. If tables have keys of that name that
+    /// are not the same, the value's form says which.
+    pub(super) fn belongs(key: &str, value: &DeValue<'_>) -> Option<String> {
+        let mut called = Self::ALL.to_vec();
+        called.retain(|field| field.key() == key);
+        let mut meant = called.clone();
+        meant.retain(|field| match called.len() {
+            1 => true,
+            _ if *field == Self::KeepBytes => value.is_str(),
+            _ => value.is_array(),
+        });
+        if meant.is_empty() {
+            meant = called;
+        }
+        let places = meant.iter().flat_map(|field| field.places());
+        let headers: Vec<_> = places.map(|place| place.header()).collect();
+        (!headers.is_empty()).then(|| format!("`{key}` belongs in {}", headers.join(" or ")))
     }
 
     /// The field with this key that `place` can hold.
@@ -126,9 +141,9 @@ impl Field {
         Self::of(place).find(|field| field.key() == key)
     }
 
-    /// A field with this key.
-    pub(super) fn named(key: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|field| field.key() == key)
+    /// Whether it is a key of some table.
+    pub(super) fn is_key(key: &str) -> bool {
+        Self::ALL.iter().any(|field| field.key() == key)
     }
 
     /// The fields that `place` can hold.

@@ -1,5 +1,8 @@
 //! The key `keep` of `[store]`: whose bytes stay.
 
+use toml::de::DeValue;
+
+use super::field::Field;
 use super::value::{Item, Reader};
 use crate::manifest::diagnostic::Diagnostic;
 use crate::text::quoted;
@@ -16,6 +19,12 @@ pub(crate) enum KeptBytes {
 
 /// Reads it.
 pub(super) fn read(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<KeptBytes> {
+    if let DeValue::Array(_) = item.get_ref() {
+        let hint = Field::belongs(Field::Keep.key(), item.get_ref());
+        let hint = hint.map(|belongs| format!("with names of variables {belongs}"));
+        reader.wrong_type(what, "a string", item, hint);
+        return None;
+    }
     let text = reader.string(what, item)?;
     match text.as_str() {
         "all" => Some(KeptBytes::All),

@@ -207,7 +207,12 @@ fn table(reader: &mut Reader<'_>, place: Place, item: &Item<'_>) -> Fields {
         return Fields::read(reader, place, table);
     }
     let name = place.header().trim_matches(['[', ']']);
-    let hint = format!("its table is written [{name}], with one pair of brackets");
+    let written = format!("is written [{name}], with one pair of brackets");
+    let belongs = Field::belongs(name, item.get_ref()).filter(|_| !item.get_ref().is_array());
+    let hint = match belongs {
+        Some(belongs) => format!("{belongs}; the table of that name {written}"),
+        None => format!("its table {written}"),
+    };
     reader.wrong_type(&format!("`{name}`"), "one table", item, Some(hint));
     Fields::default()
 }
@@ -222,10 +227,7 @@ fn steps(reader: &mut Reader<'_>, key: Range<usize>, item: &Item<'_>) -> Vec<Dra
             .collect(),
         DeValue::Table(table) => {
             let error = Diagnostic::at(key, "`step` must be a list of tables, not one table");
-            if table
-                .keys()
-                .any(|key| Field::named(key.get_ref()).is_some())
-            {
+            if table.keys().any(|key| Field::is_key(key.get_ref())) {
                 reader.error(error.hint(hint));
                 return draft(reader, item.span(), item).into_iter().collect();
             }

@@ -64,7 +64,7 @@ pub(super) fn each_key(
             read(reader, field, item);
             continue;
         }
-        let known = Field::named(key.get_ref());
+        let known = Field::belongs(key.get_ref(), item.get_ref());
         let message = format!("unknown key {} in {label}", quoted(key.get_ref()));
         let close = if place == Place::Input {
             elsewhere::of_input(key.get_ref())
@@ -98,11 +98,11 @@ fn close(place: Place, key: &str) -> Option<Field> {
         .or_else(|| Field::alias(key).filter(|field| field.places().contains(&place)))
 }
 
-/// What to do about a key that `place` cannot hold: one that is `known` in other tables, or
+/// What to do about a key that `place` cannot hold: one that other tables have, which is `known` in words, or
 /// `close` to one of this table's.
-fn hint(place: Place, key: &str, known: Option<Field>, close: Option<Field>) -> String {
+fn hint(place: Place, key: &str, known: Option<String>, close: Option<Field>) -> String {
     match (known, close) {
-        (Some(field), _) => format!("`{key}` belongs in {}", field.headers()),
+        (Some(belongs), _) => belongs,
         (None, Some(field)) => format!("did you mean `{}`?", field.key()),
         (None, None) if key == "include" => {
             "`include` belongs above the first table of the file".to_owned()
@@ -136,14 +136,15 @@ pub(super) fn at_top(
         })
     };
     let error = Diagnostic::at(place, format!("unknown {what} {}", quoted(name)));
-    let field = Field::named(name).filter(|_| !is_table);
-    if let (None, Some(words)) = (field, elsewhere::instead_at_top(name)) {
+    let belongs = Field::belongs(name, item.get_ref());
+    let instead = elsewhere::instead_at_top(name);
+    if let Some(words) = instead.filter(|_| belongs.is_none() || is_table) {
         reader.error(error.hint(words));
         return None;
     }
-    if let Some(field) = Field::named(name) {
+    if let Some(belongs) = belongs {
         // Where a header is broken, its table's keys come here.
-        reader.missing(error.hint(format!("`{name}` belongs in {}", field.headers())));
+        reader.missing(error.hint(belongs));
         return None;
     }
     reader.error(

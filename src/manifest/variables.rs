@@ -4,12 +4,19 @@ use std::collections::BTreeMap;
 
 use toml::de::DeValue;
 
+use super::field::Field;
 use super::value::{Item, Reader, list};
 use crate::manifest::diagnostic::Diagnostic;
 use crate::text::quoted;
 
 /// Names of variables of the host.
 pub(super) fn kept(reader: &mut Reader<'_>, what: &str, item: &Item<'_>) -> Option<Vec<String>> {
+    if let Some("all" | "finals") = item.get_ref().as_str() {
+        let belongs = Field::belongs(Field::Keep.key(), item.get_ref()).unwrap_or_default();
+        let hint = format!("as it is, {belongs}; here it lists variables of the environment");
+        reader.wrong_type(what, "an array of strings", item, Some(hint));
+        return None;
+    }
     list(reader, what, item, |reader, what, item| {
         let name = reader.string(what, item)?;
         if is_variable(&name) {

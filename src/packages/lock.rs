@@ -100,6 +100,12 @@ impl LockError {
     /// The next step.
     pub(crate) fn hint(&self) -> &'static str {
         match self {
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                "make room on that disk and run again"
+            }
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::QuotaExceeded => {
+                "make room within the quota and run again"
+            }
             Self::Io { doing: "write", .. } => {
                 "the lock file lies beside the manifest; make it where that can be written \
                  (`task-pipeline lock`) and keep it with the manifest"
@@ -404,6 +410,19 @@ mod tests {
         let reference = "git+https://h/r?ref=main";
         assert_eq!(pin("6").words_for(reference), "666666666666 of 2026-07-18");
         assert_eq!(pin("6").words_for("tools"), pin("6").words());
+    }
+
+    #[test]
+    fn where_there_is_no_room_another_place_is_no_help() {
+        let of = |errno: i32| LockError::Io {
+            doing: "write",
+            path: "workflow.lock".into(),
+            source: io::Error::from_raw_os_error(errno),
+        };
+        let full = rustix::io::Errno::NOSPC.raw_os_error();
+        let denied = rustix::io::Errno::ACCESS.raw_os_error();
+        assert_eq!(of(full).hint(), "make room on that disk and run again");
+        assert!(of(denied).hint().contains("beside the manifest"));
     }
 
     #[test]

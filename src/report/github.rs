@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use super::table;
 use crate::model::event::{Event, Failure, Summary};
 use crate::out;
+use crate::sys::Shortage;
 use crate::text::{self, Shown as _, visible};
 
 /// GitHub Actions as the listener.
@@ -65,9 +66,11 @@ impl Actions {
                     .open(path)
                     .and_then(|mut file| file.write_all(markdown(summary).as_bytes()));
                 let error = written.err()?;
+                let hint = Shortage::room_for(&error).map(|hint| format!("\nhint: {hint}"));
                 Some(format!(
-                    "cannot write the summary to {}: {error}",
-                    path.shown()
+                    "cannot write the summary to {}: {error}{}",
+                    path.shown(),
+                    hint.unwrap_or_default()
                 ))
             }
             Event::Manifest { .. }

@@ -15,7 +15,7 @@ use crate::model::name::StepName;
 use crate::model::task::TaskId;
 use crate::out;
 use crate::staged::{self, Staged};
-use crate::sys;
+use crate::sys::{self, Shortage};
 use crate::text::{self, Shown as _};
 
 /// A trace that cannot be had.
@@ -24,6 +24,13 @@ use crate::text::{self, Shown as _};
 pub(crate) struct Error {
     path: PathBuf,
     source: io::Error,
+}
+
+impl Error {
+    /// What to do about it, if there is too little room for it.
+    pub(crate) fn lacks_room(&self) -> Option<&'static str> {
+        Shortage::room_for(&self.source)
+    }
 }
 
 /// The thread that stands for what no worker does. Workers follow it.

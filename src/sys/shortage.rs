@@ -89,6 +89,13 @@ impl Shortage {
         }
     }
 
+    /// What to do about a file that somebody asked for, if the place where it is to be is right and only has too little room.
+    pub(crate) fn room_for(error: &io::Error) -> Option<&'static str> {
+        let shortage = Self::of(error)?;
+        let is_room = shortage.is_of_disk() || shortage == Self::FileSize;
+        is_room.then(|| shortage.hint())
+    }
+
     /// What to do about it.
     pub(crate) fn hint(self) -> &'static str {
         match self {

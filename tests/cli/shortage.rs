@@ -233,3 +233,53 @@ fn a_file_that_may_not_be_so_large_ends_the_run() {
         .says("hint: raise the limit of file sizes (ulimit -f)");
     test.runs().says("1 run, 0 reused, 0 failed, 0 pending");
 }
+
+/// Whatever is asked for: that there is no room for it is told with what to do, and nothing stands in the way afterwards.
+#[test]
+fn files_for_users_on_a_full_disk_are_told_with_what_to_do() {
+    let test = Test::with(
+        "[[step]]\nname = 'begin'\nstart = true\nscript = 'seq 9 > $OUTPUT_DIR/out'\n\
+         [publish]\ndir = 'results'\n",
+    );
+    let script = r#"
+mkdir full db results && mount -t tmpfs -o size=64k none full && mount -t tmpfs -o size=4m none db || exit 99
+$PROGRAM -run || exit 99
+dd if=/dev/zero of=full/filler bs=4k 2>&-
+mount --bind full results || exit 99
+for call in 'report -o full/r.html' 'export -to full/out' 'init samples full/new' 'cache-key a.example.org-1 full/key' \
+    '-run -junit full/j.xml' '-run -trace full/t.json'; do
+    echo "== $call" >&2; $PROGRAM $call; echo "status $?" >&2
+done
+echo '== report -o -' >&2; $PROGRAM report -o - > full/taken; echo "status $?" >&2
+echo '== graph' >&2; $PROGRAM graph > full/taken; echo "status $?" >&2
+dd if=/dev/zero of=db/filler bs=4k 2>&-
+dd if=/dev/zero of=db/more bs=1 count=4096 2>&-
+echo '== -run -fresh -junit full/j.xml' >&2; $PROGRAM -run -fresh -junit full/j.xml; echo "status $?" >&2
+find full -type f
+"#;
+    let Some(ran) = with_mounts(&test, script) else {
+        return;
+    };
+    let calls: Vec<&str> = ran.stderr.split("== ").skip(1).collect();
+    assert_eq!(calls.len(), 9, "{ran}");
+    for call in &calls {
+        let words = call.lines().next().unwrap();
+        for said in [
+            "cannot write",
+            "No space left on device",
+            "hint: make room on that disk and run again",
+            "status 2",
+        ] {
+            assert!(call.contains(said), "{words}: {ran}");
+        }
+        if let Some(at) = words.find("full/j.xml").or(words.find("full/t.json")) {
+            let told = format!("{}: No space left", &words[at..]);
+            assert!(call.contains(&told), "{words}: {ran}");
+        }
+        assert!(!call.contains("name a file in"), "{words}: {ran}");
+    }
+    assert!(calls[8].contains("db: the disk is full"), "{ran}");
+    let mut left: Vec<&str> = ran.stdout.lines().collect();
+    left.sort_unstable();
+    assert_eq!(left, ["full/filler", "full/taken"], "{ran}");
+}

@@ -414,6 +414,33 @@ fn no_steps() {
     "#);
 }
 
+/// Several tables have a key of that name, and not the same one.
+#[test]
+fn the_form_of_a_value_says_where_it_belongs() {
+    let lists = "`keep` belongs in [nix] or [defaults] or [[step]]";
+    for (text, hint) in [
+        ("keep = 'finals'", "`keep` belongs in [store]".to_owned()),
+        ("keep = ['A']", lists.to_owned()),
+        ("keep = 3", format!("{lists} or [store]")),
+        ("cache = '12h'", "`cache` belongs in [defaults] or [[step]]; the table of that name is written [cache], with one pair of brackets".to_owned()),
+    ] {
+        let text = format!("{text}\n[[step]]\nname = 'a'\nstart = true\nscript = ':'");
+        let errors = Manifest::parse(&text).unwrap_err();
+        assert_eq!(errors[0].hint, Some(hint), "{text}");
+    }
+    assert_snapshot!(messages("
+        keep = 'finals'
+        [cache]
+        keep = 'finals'
+        [store]
+        keep = ['A']
+    "), @r"
+    `keep` must be an array of strings, not a string | 'finals' | as it is, `keep` belongs in [store]; here it lists variables of the environment
+    unknown key `keep` in [cache] | keep | `keep` belongs in [store]
+    `keep` must be a string, not an array | ['A'] | with names of variables `keep` belongs in [nix] or [defaults] or [[step]]
+    ");
+}
+
 #[test]
 fn steps_by_another_header() {
     assert_snapshot!(errors("[[steps]]\nname = 'a'\nstart = true\nscript = ':'\nretry = 1"), @"
