@@ -20,6 +20,7 @@ mod describe;
 mod dry_run;
 mod error;
 mod evict;
+mod evicted;
 mod execute;
 mod executor;
 mod export;

@@ -292,7 +292,8 @@ impl Error {
                 Some("run again: inputs are compared then, and what has changed is another task")
             }
             Self::Evicted(_) => Some(
-                "-run makes them again where it needs them; -run -start STEP, with the step that left them, in any case",
+                "-run makes them again where it needs them; -run -start STEP, with the step that left them, does so at once, \
+                 if that is as it was then",
             ),
             Self::NotAFolder { .. } => {
                 Some("move it away: a folder is made in its place, or put the right one there")

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::error::Failure;
+use super::evicted;
 use super::options::Places;
 use super::reference::{BadReference, Reference};
 use super::select::{self, Named};
@@ -38,7 +39,14 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
     let state = Reader::open(&places.db)?;
     let store = select::store(&state)?;
     let name = options.name.as_deref();
-    let object = match named(&state, &options.what)? {
+    let named = named(&state, &options.what)?;
+    // Of what is in a folder no row says who left it.
+    let left_by = match &named {
+        Named::Object(_) => None,
+        Named::Task(row) if options.input || row.step.is_none() => row.parent,
+        Named::Task(row) => Some(row.id),
+    };
+    let object = match named {
         Named::Object(object) => object,
         Named::Task(row) if options.input => given(&store, &row, name)?,
         Named::Task(row) if row.step.is_none() => match name {
@@ -48,7 +56,8 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
         Named::Task(row) => left(&state, &store, &row, name)?,
     };
     let mut out = out::Data::begin();
-    write(&store, &object, &mut out)?;
+    write(&store, &object, &mut out)
+        .map_err(|failure| evicted::told(&places.db, failure, left_by))?;
     out.end().map_err(|error| Failure::output(&error))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use rustix::io::Errno;
 
+use crate::model::digest::Digest;
 use crate::prepare::{self, SourceError};
 use crate::report::json;
 use crate::sys::Shortage;
@@ -41,6 +42,8 @@ pub(crate) struct Failure {
     hint: Option<String>,
     /// Whether it is that a disk is full.
     full: bool,
+    /// The object whose bytes are not there, if it is that.
+    object: Option<Digest>,
 }
 
 impl Failure {
@@ -53,6 +56,7 @@ impl Failure {
             lined: false,
             hint: None,
             full: false,
+            object: None,
         }
     }
 
@@ -83,6 +87,7 @@ impl Failure {
             lined: false,
             hint: None,
             full: false,
+            object: None,
         }
     }
 
@@ -130,6 +135,11 @@ impl Failure {
     /// Whether it is that a disk is full, or a quota used up.
     pub(super) fn is_full(&self) -> bool {
         self.full
+    }
+
+    /// The object whose bytes are not there, if it is that.
+    pub(super) fn object(&self) -> Option<Digest> {
+        self.object
     }
 
     /// Adds what to do about it.
@@ -281,6 +291,7 @@ impl From<SourceError> for Failure {
                     lined: false,
                     hint: None,
                     full: false,
+                    object: None,
                 }
             }
         }
@@ -310,10 +321,16 @@ impl From<verify::Error> for Failure {
 }
 
 impl From<store::Error> for Failure {
+    #[allow(clippy::wildcard_enum_match_arm)] // Of all that can be wrong these are meant.
     fn from(error: store::Error) -> Self {
         let full = matches!(error.shortage(), Some(Shortage::Room | Shortage::Quota));
+        let object = match error {
+            store::Error::Missing { digest, .. } | store::Error::Evicted(digest) => Some(digest),
+            _ => None,
+        };
         let failure = Self {
             full,
+            object,
             ..Self::usage(&error)
         };
         match error.hint() {
@@ -381,6 +398,7 @@ impl From<packages::Error> for Failure {
             lined: false,
             hint,
             full: false,
+            object: None,
         }
     }
 }
@@ -409,6 +427,7 @@ impl Failure {
                 lined: false,
                 hint: None,
                 full: false,
+                object: None,
             },
             None => self,
         }

@@ -14,6 +14,7 @@ use tempfile::{NamedTempFile, TempDir};
 
 use self::given::Gift;
 use super::error::Failure;
+use super::evicted;
 use super::options::Places;
 use super::sandbox::refused;
 use super::select;
@@ -96,6 +97,19 @@ impl OneTask {
     /// Makes all ready in the folder `place`, for the step as the manifest has it; without a task, its
     /// input is empty. It fails soon once `stop` of the source is set.
     pub(super) fn prepare(
+        places: &Places,
+        host_env: bool,
+        source: &Source,
+        step: &Step,
+        task: Option<&TaskRow>,
+        place: &Path,
+    ) -> Result<Self, Failure> {
+        let left_by = task.and_then(|task| task.parent);
+        Self::prepared(places, host_env, source, step, task, place)
+            .map_err(|failure| evicted::told(&places.db, failure, left_by))
+    }
+
+    fn prepared(
         places: &Places,
         host_env: bool,
         source: &Source,

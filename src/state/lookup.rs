@@ -25,6 +25,11 @@ pub(super) const FINALS_WITH: &str = "SELECT id FROM task
     WHERE step_id IS NULL AND substr(object_hash, 1, 4) = ?2 AND object_hash = ?1 AND live = 1
     ORDER BY id DESC LIMIT ?3";
 
+/// The newest of the superseded rows of the step ?1 on the object ?2, whose name begins with ?3; at most ?4.
+pub(super) const PAST_ON: &str = "SELECT id FROM task
+    WHERE step_id = ?1 AND step_id IS NOT NULL AND substr(object_hash, 1, 6) = ?3
+      AND object_hash = ?2 AND live = 0 ORDER BY id DESC LIMIT ?4";
+
 /// The objects from ?2 on and before ?3 that tasks of the step ?1 have for their input; ?4 and ?5
 /// are the beginnings of these two; at most ?6.
 pub(super) const INPUTS_STARTING: &str = "SELECT DISTINCT object_hash FROM task
@@ -66,6 +71,19 @@ impl Reader {
         }
         ids.sort_unstable_by(|a, b| b.cmp(a));
         ids.truncate(most as usize);
+        let rows = ids.into_iter().map(|id| self.task(id));
+        rows.filter_map(Result::transpose).collect()
+    }
+
+    /// The superseded rows that steps had for `object`; at most `most` of each version, newest first.
+    pub(crate) fn past_rows_of(&self, object: &Digest, most: u32) -> Result<Vec<TaskRow>, Error> {
+        let hex = object.hex();
+        let mut ids = Vec::new();
+        for step in self.names_of_versions()?.keys() {
+            let of_step = params![step.0, &*hex, &hex[..PREFIX], most];
+            ids.extend(self.ids(PAST_ON, of_step)?);
+        }
+        ids.sort_unstable_by(|a, b| b.cmp(a));
         let rows = ids.into_iter().map(|id| self.task(id));
         rows.filter_map(Result::transpose).collect()
     }
@@ -192,6 +210,7 @@ mod tests {
         let (state, _) = state();
         for (sql, index) in [
             (TASKS_ON, "idx_task_step (step_id=? AND <expr>=?)"),
+            (PAST_ON, "idx_task_step (step_id=? AND <expr>=?)"),
             (FINALS_WITH, "idx_task_final (<expr>=?)"),
             (
                 INPUTS_STARTING,

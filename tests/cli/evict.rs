@@ -121,15 +121,59 @@ fn who_wants_the_bytes_is_told() {
     test.text(&["evict"]);
     let name = hash(b"one of it\n");
     let told = test.refusal(&["cat", &name]);
-    assert!(
-        told.contains("were evicted") && told.contains("-run -start STEP"),
-        "{told}"
-    );
+    for words in ["were evicted", "`-run -start split` does so at once"] {
+        assert!(told.contains(words), "{told}");
+    }
     test.run(["-run", "-start", "split"]).exits(0);
     assert_eq!(test.text(&["cat", &name]), "one of it\n");
     assert_eq!(
         test.json(&["evict", "-dry-run", "-json"])["without_bytes"]["objects"],
         3
+    );
+}
+
+#[test]
+fn what_makes_the_bytes_again_is_said_as_it_is() {
+    let test = ran();
+    let first = test.rows("SELECT name FROM runset").remove(0);
+    let name = hash(b"one of it\n");
+    // In an older runset: what is said does it.
+    test.write("in/a.txt", "seven\n");
+    test.run(["-run", "-fresh"]).exits(0);
+    test.text(&["evict"]);
+    let call = format!("-run -start split -runset {first}");
+    let act = "SELECT id FROM task WHERE name = 'one_act' AND role = 0";
+    let task = test.rows(act).remove(0);
+    for asked in [&["cat", &name][..], &["shell", "act", &task, "--", "cat"]] {
+        let told = test.refusal(asked);
+        assert!(
+            told.contains(&format!("`{call}` does so at once")),
+            "{told}"
+        );
+    }
+    test.run(call.split(' ')).exits(0);
+    assert_eq!(test.text(&["cat", &name]), "one of it\n");
+    // By another version: none that does not know its script.
+    test.text(&["evict"]);
+    test.manifest(&PIPELINE.replace("of it", "of all"));
+    let call: Vec<&str> = call.split(' ').collect();
+    test.run(&call).exits(0);
+    let told = test.refusal(&["cat", &name]);
+    for words in [
+        "version 1 of split, and split has another one by now",
+        "with split as it was then",
+    ] {
+        assert!(told.contains(words), "{told}");
+    }
+    test.manifest(PIPELINE);
+    test.run(&call).exits(0);
+    assert_eq!(test.text(&["cat", &name]), "one of it\n");
+    // Of what is gone otherwise nothing is said of it.
+    std::fs::remove_file(test.object(&name)).unwrap();
+    let told = test.refusal(&["cat", &name]);
+    assert!(
+        told.contains("is missing") && !told.contains("evicted"),
+        "{told}"
     );
 }
 
