@@ -297,12 +297,13 @@ fn what_left_the_process_group_keeps_nothing_waiting_and_reaches_no_other_task()
         start = true
         script = '''
         cd $OUTPUT_DIR
-        setsid sh -c 'trap : PIPE; here=${COUNT%/*}
+        setsid sh -c 'trap : PIPE; here=${COUNT%/*}; touch $COUNT.begun
             while test -d $here && test ! -e $COUNT.second; do sleep 0.01; done
             while test -d $here && test ! -e $COUNT.end; do
                 echo spam; echo > late; echo > $OUTPUT_DIR/late; echo > $TMPDIR/x
                 echo >> $COUNT; sleep 0.01
             done' &
+        until test -e $COUNT.begun; do sleep 0.01; done
         cd /; echo 1 > $OUTPUT_DIR/a_work
         '''
         [[step]]
