@@ -131,7 +131,7 @@ fn answer() -> ExitCode {
         Some(Subcommand::Verify(options)) => verify::main(&arguments.places, options),
         Some(Subcommand::Shell(options)) => shell::main(&arguments.places, options),
         Some(Subcommand::Cat(options)) => cat::main(&arguments.places, options),
-        Some(Subcommand::Init(options)) => init::main(options),
+        Some(Subcommand::Init(options)) => init::main(&arguments.places, options),
         Some(Subcommand::Schema) => describe::schema(),
         Some(Subcommand::CacheKey(options)) => cache_key::main(options),
         Some(Subcommand::Export(export)) => {

@@ -235,7 +235,7 @@ pub(crate) struct Step {
     pub gpus: u32,
     /// What each task takes of what `[limits]` names.
     #[schemars(extend("propertyNames" = { "pattern": amounts::NAME }))]
-    #[schemars(inner(range(min = 1, max = u32::MAX)))]
+    #[schemars(extend("additionalProperties" = { "type": "integer", "minimum": 1, "maximum": u32::MAX }))]
     #[schemars(extend("default" = {}), example = json!({ "database": 1 }))]
     pub uses: BTreeMap<String, u32>,
     /// The longest that one try of a task may take: whole numbers with d, h, m, s or ms. Without it, there is no

@@ -26,6 +26,7 @@ pub(crate) mod mask;
 mod screen;
 pub(crate) mod suggest;
 pub(crate) mod time;
+pub(crate) mod typed;
 pub(crate) mod width;
 
 use std::borrow::Cow;

@@ -151,6 +151,13 @@ impl Origin {
         }
     }
 
+    /// Whether it is not the path of a file, but perhaps the key that was to be in one, as that cannot be opened.
+    fn may_be_a_key(&self, error: &io::Error) -> bool {
+        let kinds = [io::ErrorKind::NotFound, io::ErrorKind::InvalidFilename];
+        kinds.contains(&error.kind())
+            && matches!(self, Self::File(path) if path.as_os_str().as_bytes().contains(&b':'))
+    }
+
     fn read(&self) -> io::Result<String> {
         let invalid = |words: &str| io::Error::new(io::ErrorKind::InvalidData, words.to_owned());
         match self {
@@ -189,6 +196,13 @@ fn secret_key(option: Option<&OsString>) -> Result<SecretKey, Failure> {
         return Err(Failure::usage("-cache-push needs a key to sign results with").hint(HINT));
     };
     let text = origin.read().map_err(|error| {
+        if origin.may_be_a_key(&error) {
+            let words = "what -cache-key was given is no file, and may be the secret key itself";
+            return Failure::usage(words).hint(
+                "put the key into a file that nobody else can read: -cache-key FILE, or give a variable that has it: \
+                 -cache-key env:VARIABLE",
+            );
+        }
         Failure::usage(format!(
             "cannot read the key to sign with from {origin}: {error}"
         ))

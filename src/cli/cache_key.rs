@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueHint};
 
 use super::error::Failure;
-use super::output;
+use super::{output, own};
 use crate::model::shared::{BadKey, SecretKey};
 use crate::text::Shown as _;
 
@@ -34,6 +34,12 @@ pub(super) fn main(options: &Options) -> Result<ExitCode, Failure> {
         Failure::usage(bad)
             .hint("with a number at its end there can be a next one: ci.example.org-1")
     })?;
+    if own::is_standard_output(&options.file) {
+        return Err(Failure::usage(
+            "the secret key goes to a file, and not to standard output, which has the public one",
+        )
+        .hint("name the file, for instance ci.key; a file that is called `-` is ./-"));
+    }
     let path = options.file.shown();
     let made = OpenOptions::new()
         .write(true)

@@ -122,7 +122,7 @@ pub(super) fn main(
     if options.strict
         && let Some(failure) = lint::failure(&source, &found)
     {
-        print(&text)?;
+        Failure::unless_gone(print(&text))?;
         return Err(failure);
     }
     let warnings = match found.len() {
@@ -135,7 +135,7 @@ pub(super) fn main(
         "{}: {steps}, no errors{warnings}",
         source.path.shown()
     );
-    print(&text)?;
+    Failure::unless_gone(print(&text))?;
     let style = output.style();
     if style.json {
         let mut reporter = Reporter::new(style);

@@ -119,6 +119,15 @@ impl Failure {
         }
     }
 
+    /// The same, where the reader of standard output went away without a failure: of a call that finds something out, the
+    /// exit status is the answer.
+    pub(super) fn unless_gone(done: Result<(), Self>) -> Result<(), Self> {
+        match done {
+            Err(failure) if matches!(failure.kind, Kind::Gone) => Ok(()),
+            done => done,
+        }
+    }
+
     /// What went wrong, without what to do about it.
     pub(super) fn message(&self) -> &str {
         self.message.trim_end()

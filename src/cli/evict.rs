@@ -91,9 +91,12 @@ fn drop_bytes(places: &Places, options: &Options, room: Room) -> Result<ExitCode
     // The run goes on.
     drop((state, hold));
     if options.json {
-        output::print_json(format!("{:#}\n", told.to_json(options.dry_run)))?;
+        Failure::unless_gone(output::print_json(format!(
+            "{:#}\n",
+            told.to_json(options.dry_run)
+        )))?;
     } else {
-        output::print(&told.text(options.dry_run))?;
+        Failure::unless_gone(output::print(&told.text(options.dry_run)))?;
     }
     for warning in told.warnings() {
         out::tell(&format!("warning: {warning}\n"));

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::call::Call;
 use super::error::{Failure, signal_status};
 use super::place::no_start_in;
-use super::usage::value_for_shell;
 use super::{check, counts, executor, kept, leftover, programs, resources, sandbox};
 use crate::cache::Cache;
 use crate::engine::{self, Scheduler, Selection};
@@ -18,6 +17,7 @@ use crate::state::Runset;
 use crate::store::Store;
 use crate::sys::{self, Shortage, descriptors};
 use crate::text::amount;
+use crate::text::typed::value_for_shell;
 use crate::wire::message::Terms;
 
 impl Call<'_> {
@@ -277,7 +277,7 @@ impl Call<'_> {
     fn keep_failed(&self) -> Result<Option<Arc<Kept>>, Failure> {
         let wanted = self.actions.keep_failed;
         wanted
-            .then(|| kept::folder(self.state.layout()).map(Arc::new))
+            .then(|| kept::folder(self.state.layout(), self.leaves.places.clone()).map(Arc::new))
             .transpose()
     }
 

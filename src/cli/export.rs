@@ -20,6 +20,7 @@ use crate::out::{self, Stream};
 use crate::prepare::Source;
 use crate::state::{Left, Reader, Selection};
 use crate::text::suggest;
+use crate::text::typed::value_for_shell;
 use crate::text::{Shown as _, visible};
 
 /// Options of `export`.
@@ -55,7 +56,7 @@ pub(crate) fn main(
         .as_deref()
         .filter(|to| !own::is_standard_output(to))
     {
-        own::check_folder(&own, to)?;
+        own::check_folder(&own, to, "-to DIR")?;
     }
     let state = Reader::open(&places.db)?;
     let selection = selection(&state, options)?;
@@ -199,8 +200,8 @@ fn unknown(
         match suggest::closest(name, known.iter().map(String::as_str)) {
             Some(near) => failure.hint(format!("did you mean `{}`?", visible(near))),
             None => failure.hint(format!(
-                "`export -to {}` writes all final outputs into that folder",
-                visible(name)
+                "`export -to{}` writes all final outputs into that folder",
+                value_for_shell(if name.is_empty() { "DIR" } else { name }, "DIR")
             )),
         },
     )

@@ -111,9 +111,9 @@ fn collect(
     freed.warnings.append(&mut first.warnings);
     freed.warnings.extend(warnings);
     if options.json {
-        output::print_json(format!("{:#}\n", freed.to_json(dry)))?;
+        Failure::unless_gone(output::print_json(format!("{:#}\n", freed.to_json(dry))))?;
     } else {
-        output::print(&freed.text(dry))?;
+        Failure::unless_gone(output::print(&freed.text(dry)))?;
     }
     for warning in freed.warnings() {
         out::tell(&format!("warning: {warning}\n"));

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -11,8 +12,11 @@ use include_dir::{Dir, DirEntry, include_dir};
 
 use super::copied::is_in_git;
 use super::error::Failure;
-use super::output;
+use super::options::Places;
+use super::{output, own};
+use crate::state::Layout;
 use crate::text::suggest::closest;
+use crate::text::typed::value_for_shell;
 use crate::text::{Shown as _, visible};
 
 static TEMPLATES: Dir = include_dir!("$CARGO_MANIFEST_DIR/templates");
@@ -70,7 +74,7 @@ fn help() -> String {
 }
 
 /// Writes the files.
-pub(super) fn main(options: &Options) -> Result<ExitCode, Failure> {
+pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failure> {
     let name = options.template.as_str();
     let Some(template) = known(name) else {
         let names = KNOWN.map(|(name, _)| name);
@@ -78,14 +82,17 @@ pub(super) fn main(options: &Options) -> Result<ExitCode, Failure> {
         return Err(match closest(name, names) {
             Some(near) => failure.hint(format!("did you mean `{near}`?")),
             None => failure.hint(format!(
-                "there are {}; `init default {}` makes that folder, with a first pipeline",
+                "there are {}; `init default{}` makes that folder, with a first pipeline",
                 names.join(", "),
-                visible(name)
+                value_for_shell(folder_of(name), "DIR")
             )),
         });
     };
     let files = files(template);
     let folder = options.folder.as_path();
+    if Layout::new(&places.db).database().exists() {
+        own::check_folder(&own::own(places), folder, "init TEMPLATE DIR")?;
+    }
     let at = |path: &Path| folder.join(path);
     let there = files.iter().map(|(path, _)| at(path));
     let there: Vec<String> = there
@@ -157,11 +164,20 @@ fn write(to: &Path, bytes: &[u8]) -> io::Result<()> {
     })
 }
 
+/// The folder as it can stand behind a command: a word with a dash is an option.
+fn folder_of(path: impl AsRef<Path>) -> PathBuf {
+    let path = path.as_ref();
+    if path.as_os_str().is_empty() || path.as_os_str().as_bytes().starts_with(b"-") {
+        return Path::new(".").join(path);
+    }
+    path.to_owned()
+}
+
 /// What to do now.
 fn next(name: &str, folder: &Path) -> String {
     let mut text = String::new();
     if folder != Path::new(".") {
-        let _ = writeln!(text, "cd {}", folder.shown());
+        let _ = writeln!(text, "cd{}", value_for_shell(folder_of(folder), "DIR"));
     }
     if name == "nixos" {
         text.push_str("nix flake check   # README.md says how to go on\n");

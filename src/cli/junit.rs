@@ -34,7 +34,7 @@ impl Call<'_> {
         };
         if own::is_standard_output(to) {
             let mut out = BufWriter::new(out::Data::begin());
-            self.suites(runset.as_ref(), &mut out)?;
+            self.suites(runset.as_ref(), &mut out, &|error| Failure::output(&error))?;
             let mut data = out
                 .into_inner()
                 .map_err(|error| Failure::output(error.error()))?;
@@ -42,7 +42,9 @@ impl Call<'_> {
         }
         let file = Staged::file(to, "junit").map_err(|error| not_written(to, &error))?;
         let mut out = BufWriter::new(file.open());
-        self.suites(runset.as_ref(), &mut out)?;
+        self.suites(runset.as_ref(), &mut out, &|error| {
+            Failure::cannot("write the JUnit file", &error)
+        })?;
         let written = out.flush().and_then(|()| file.open().sync_data());
         drop(out);
         written
@@ -50,8 +52,12 @@ impl Call<'_> {
             .map_err(|error| not_written(to, &error))
     }
 
-    fn suites(&self, runset: Option<&Runset>, out: &mut dyn Write) -> Result<(), Failure> {
-        let failed = |error: io::Error| Failure::cannot("write the JUnit file", &error);
+    fn suites(
+        &self,
+        runset: Option<&Runset>,
+        out: &mut dyn Write,
+        failed: &dyn Fn(io::Error) -> Failure,
+    ) -> Result<(), Failure> {
         out.write_all(junit::BEGIN.as_bytes()).map_err(failed)?;
         if let Some(runset) = runset {
             let store = select::store(&self.state)?;

@@ -6,10 +6,10 @@ use crate::model::task::TaskState;
 use crate::state::{Layout, State};
 use crate::text::Shown as _;
 
-/// Where they go; made where it is missing.
-pub(super) fn folder(layout: &Layout) -> Result<Kept, Failure> {
+/// Where they go; made where it is missing. `places`: see [`Kept::open`].
+pub(super) fn folder(layout: &Layout, places: String) -> Result<Kept, Failure> {
     let path = layout.failed();
-    Kept::open(&path).map_err(|error| {
+    Kept::open(&path, places).map_err(|error| {
         Failure::usage(format!(
             "cannot keep what failed tasks leave in {}: {error}",
             path.shown()

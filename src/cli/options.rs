@@ -8,7 +8,6 @@ use std::time::Duration;
 use clap::{Args, ValueEnum, ValueHint};
 
 use super::error::Failure;
-use super::usage::value_for_shell;
 use crate::manifest::length_of_time;
 use crate::model::partition::Partition;
 use crate::model::resources::read_memory;
@@ -16,6 +15,7 @@ use crate::out::WhenColours;
 use crate::report::Style;
 use crate::state;
 use crate::text::quoted;
+use crate::text::typed::value_for_shell;
 
 /// Files and folders. Every subcommand takes them, so that they can stand in a wrapper.
 #[derive(Debug, Args)]
@@ -353,6 +353,12 @@ pub(super) fn whole(
             }
         })
     }
+}
+
+/// Reads any whole number that is not below 0.
+pub(super) fn number(text: &str) -> Result<u64, String> {
+    let number = text.parse();
+    number.map_err(|_| format!("{} is no whole number from 0 to {}", quoted(text), u64::MAX))
 }
 
 impl Places {

@@ -47,11 +47,12 @@ pub(super) fn check_file(places: &Places, path: &Path) -> Result<(), Failure> {
     }
 }
 
-/// The same for a folder of files.
-pub(super) fn check_folder(own: &Own, path: &Path) -> Result<(), Failure> {
+/// The same for a folder of files, which is named so.
+pub(super) fn check_folder(own: &Own, path: &Path, named: &str) -> Result<(), Failure> {
     match own.at_folder(path) {
         Some(what) => {
-            Err(refused(path, what).hint("nothing was written; name another folder with -to"))
+            let hint = format!("nothing was written; name another folder: {named}");
+            Err(refused(path, what).hint(hint))
         }
         None => Ok(()),
     }

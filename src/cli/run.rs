@@ -118,7 +118,7 @@ pub(super) fn main(arguments: &Arguments) -> Result<ExitCode, Failure> {
     };
     let mut done = call.act(&channel);
     if actions.run {
-        done = match (done, call.write_junit()) {
+        done = match (done, Failure::unless_gone(call.write_junit())) {
             (done, Ok(())) => done,
             (Ok(_), Err(failure)) => Err(failure),
             // Both have happened, and may have one cause.

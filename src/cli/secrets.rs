@@ -149,11 +149,7 @@ fn parse(word: &OsString) -> Result<(String, Origin), Failure> {
     let Some((name, from)) =
         parts.filter(|(name, from)| !name.is_empty() && !matches!(*from, b"" | b"env:"))
     else {
-        // Not what was given: it may be the secret itself.
-        return Err(
-            Failure::usage("what stands behind -secret has not the form NAME=FILE")
-                .hint("write -secret NAME=FILE, or -secret NAME=env:VARIABLE"),
-        );
+        return Err(malformed());
     };
     let name = String::from_utf8_lossy(name).into_owned();
     let from = match from.strip_prefix(b"env:") {
@@ -161,6 +157,12 @@ fn parse(word: &OsString) -> Result<(String, Origin), Failure> {
         None => Origin::File(OsString::from_vec(from.to_vec()).into()),
     };
     Ok((name, from))
+}
+
+/// Does not have what was given: it may be the secret itself.
+pub(super) fn malformed() -> Failure {
+    Failure::usage("what stands behind -secret has not the form NAME=FILE")
+        .hint("write -secret NAME=FILE, or -secret NAME=env:VARIABLE")
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {

@@ -12,7 +12,8 @@ use crate::model::name::StepName;
 use crate::model::task::TaskId;
 use crate::state::{self, Layout, Reader, Runset, TaskRow};
 use crate::store;
-use crate::text::{Shown as _, quoted, suggest};
+use crate::text::typed::value_for_shell;
+use crate::text::{Shown as _, quoted, suggest, visible};
 
 /// Stands for every runset.
 pub(super) const ALL: &str = "all";
@@ -127,11 +128,14 @@ pub(super) fn not_misspelt(state: &Reader, name: &str) -> Result<(), Failure> {
     let misspelt = suggest::closest(name, names.clone()).filter(|near| !are_a_series(near, name));
     match misspelt.or_else(|| longer(name, names)) {
         Some(near) => Err(Failure::usage(format!(
-            "there is no runset `{name}` in {}; nothing was run",
+            "there is no runset `{}` in {}; nothing was run",
+            visible(name),
             db(state).shown()
         ))
         .hint(format!(
-            "did you mean `{near}`? `run -fresh -runset {name}` makes a new one"
+            "did you mean `{}`? `run -fresh -runset{}` makes a new one",
+            visible(near),
+            value_for_shell(name, "NAME")
         ))),
         None => Ok(()),
     }

@@ -115,7 +115,7 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
         .collect(),
         declared: declared(step),
     };
-    print(&in_words(step, &world.sort(uses)))?;
+    Failure::unless_gone(print(&in_words(step, &world.sort(uses))))?;
     Ok(match inbox.signal() {
         Some(signal) => ExitCode::from(signal_status(signal)),
         None => ExitCode::from(u8::from(!is_whole)),

@@ -2,12 +2,13 @@
 //! are, with options in the form that the docs have.
 
 use std::error::Error as _;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command};
 
 use super::error::Failure;
+use crate::text::typed::quoted_for_shell;
 use crate::text::{quoted, visible};
 
 /// What was typed.
@@ -193,59 +194,39 @@ fn missing(error: &clap::Error, call: &Call) -> Failure {
         .hint(format!("type `{command} {way} {typed}`"))
 }
 
-/// The words as they can be typed once more. What stands behind `-secret` may be the secret itself, though it should not:
-/// it is not repeated.
+/// The words as they can be typed once more. What stands behind `-secret` or `-cache-key` may be the secret itself, though it
+/// should not: it is not repeated.
 fn again(words: &[String]) -> String {
-    let secret = |text: &str| match text.split_once('=') {
-        Some((name, _)) => format!("{name}=FILE"),
-        None => "NAME=FILE".to_owned(),
-    };
     let mut typed = Vec::new();
-    let mut is_secret = false;
+    let mut before = "";
     for word in words {
-        let word = match word.strip_prefix("--secret=") {
-            Some(value) => format!("--secret={}", secret(value)),
-            None if is_secret => secret(word),
-            None => word.clone(),
+        let shown = match word.split_once('=') {
+            Some((option, value)) if HIDING.contains(&option) => {
+                format!("{option}={}", hidden(option, value))
+            }
+            _ if HIDING.contains(&before) => hidden(before, word),
+            _ => word.clone(),
         };
-        is_secret = word == "--secret";
-        let option = word
+        before = word;
+        let option = shown
             .strip_prefix('-')
             .filter(|rest| rest.starts_with('-') && rest.len() > 1);
-        typed.push(quoted_for_shell(option.unwrap_or(&word)));
+        typed.push(quoted_for_shell(option.unwrap_or(&shown)));
     }
     typed.join(" ")
 }
 
-/// The word as bash, zsh and fish read it back.
-pub(super) fn quoted_for_shell(word: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "-_./=:,@%+#".contains(c);
-    // At the beginning these are a comment, a program's path in zsh, and a process in old fish.
-    let special = word.starts_with(['#', '=', '%']);
-    if !word.is_empty() && !special && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    let mut quoted = String::from("'");
-    for c in word.chars() {
-        match c {
-            '\'' => quoted.push_str(r"'\''"),
-            // Within single quotes it means itself in bash, but not in fish.
-            '\\' => quoted.push_str(r#"'"\\"'"#),
-            c => quoted.push(c),
-        }
-    }
-    quoted + "'"
-}
+/// Options whose value may be a secret by mistake.
+const HIDING: [&str; 2] = ["--secret", "--cache-key"];
 
-/// The value of an option as it can be typed behind it, with what stands between; what cannot be typed as it is shown
-/// is only called by its kind.
-pub(super) fn value_for_shell(value: impl AsRef<OsStr>, kind: &str) -> String {
-    let value = value.as_ref().to_str();
-    let Some(value) = value.filter(|value| visible(value) == *value) else {
-        return format!(" {kind}");
-    };
-    let space = if value.starts_with('-') { '=' } else { ' ' };
-    format!("{space}{}", quoted_for_shell(value))
+/// Such a value, without what may be a secret in it.
+fn hidden(option: &str, value: &str) -> String {
+    match value.split_once('=') {
+        Some((name, _)) if option == "--secret" => format!("{name}=FILE"),
+        None if option == "--secret" => "NAME=FILE".to_owned(),
+        _ if value.contains(':') && !value.starts_with("env:") => "FILE".to_owned(),
+        _ => value.to_owned(),
+    }
 }
 
 fn texts(error: &clap::Error, kind: ContextKind) -> Vec<String> {
@@ -294,29 +275,14 @@ mod tests {
         );
         assert_eq!(typed(&["--secret", "hunter2"]), "-secret NAME=FILE");
         assert_eq!(
+            typed(&["--cache-key", "ci-1:c2VjcmV0", "--cache-key=env:KEY"]),
+            "-cache-key FILE -cache-key=env:KEY"
+        );
+        assert_eq!(typed(&["--cache-key", "ci.key"]), "-cache-key ci.key");
+        assert_eq!(
             typed(&["--on-finish", "echo it's --so", "--only", ""]),
             r"-on-finish 'echo it'\''s --so' -only ''"
         );
-    }
-
-    #[test]
-    fn a_value_can_be_typed_in_each_shell() {
-        for (value, typed) in [
-            ("db", " db"),
-            ("my db", " 'my db'"),
-            ("#d", " '#d'"),
-            ("=ls", " '=ls'"),
-            ("%self", " '%self'"),
-            ("a#b=c%", " a#b=c%"),
-            ("-dash", "=-dash"),
-            ("- $x", "='- $x'"),
-            (r"a\b", r#" 'a'"\\"'b'"#),
-            (r"end\", r#" 'end'"\\"''"#),
-            ("a\nb", " DIR"),
-            ("\u{1f469}\u{200d}\u{1f4bb}", " DIR"),
-        ] {
-            assert_eq!(value_for_shell(value, "DIR"), typed, "{value}");
-        }
     }
 
     #[test]

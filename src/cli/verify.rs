@@ -14,7 +14,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::error::Failure;
-use super::options::{ParamOptions, Places, SecretOptions, whole};
+use super::options::{ParamOptions, Places, SecretOptions, number, whole};
 use super::{graph, mended, output, select};
 use crate::exec::local::{Scratch, rescue};
 use crate::model::name::StepName;
@@ -45,7 +45,7 @@ pub(super) struct Options {
     )]
     sample: Option<u32>,
     /// With -sample: another number chooses other tasks
-    #[arg(long, value_name = "NUMBER", default_value_t = 0, requires = "sample")]
+    #[arg(long, value_name = "NUMBER", value_parser = number, default_value_t = 0, requires = "sample")]
     seed: u64,
     /// With -sample: use the host's programs instead of packages
     #[arg(long, requires = "sample")]
@@ -224,17 +224,17 @@ impl Told {
         repaired: Option<&Repaired>,
     ) -> Result<(), Failure> {
         if let Some(failure) = self.failed {
-            return Err(failure);
+            return Failure::unless_gone(Err(failure));
         }
         if self.json {
             let summary = summary(sum, quick, repaired);
-            return output::print_json(format!("{summary}\n"));
+            return Failure::unless_gone(output::print_json(format!("{summary}\n")));
         }
         let mut text = self.text(sum, quick, running, repaired.is_none());
         if let Some(repaired) = repaired {
             text.push_str(&repaired_in_words(repaired));
         }
-        output::print(&text)
+        Failure::unless_gone(output::print(&text))
     }
 
     fn text(&self, sum: &Sum, quick: bool, running: bool, hints: bool) -> String {

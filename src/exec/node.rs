@@ -210,7 +210,10 @@ fn serve_within(
         scratch.note_group(fence.folder());
     }
     let kept = place.join("failed");
-    let kept = terms.keep.then(|| Kept::open(&kept)).transpose();
+    let kept = terms
+        .keep
+        .then(|| Kept::open(&kept, String::new()))
+        .transpose();
     let kept = kept.map_err(crate::store::io_error("make a folder in", place))?;
     let site = Site {
         store: &store,

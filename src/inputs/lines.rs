@@ -41,13 +41,13 @@ pub(crate) enum BadLines {
     #[error("cannot start sh: {0}")]
     Start(io::Error),
     /// It failed; how, and what it wrote on standard error.
-    #[error("it failed: {0}{1}")]
+    #[error("the command of `lines` failed: {0}{1}")]
     Failed(String, String),
     /// It took too long.
-    #[error("it has not ended after {0} s{1}")]
+    #[error("the command of `lines` has not ended after {0} s{1}")]
     Slow(u64, String),
     /// It wrote too much.
-    #[error("it wrote more than {} MiB", MOST >> 20)]
+    #[error("the command of `lines` wrote more than {} MiB", MOST >> 20)]
     Much,
     /// A line is no text; its number.
     #[error("line {0} of what it wrote is no UTF-8 text")]
@@ -324,7 +324,7 @@ mod tests {
         assert_eq!(run_here("echo a; pwd", LIMIT).unwrap(), b"a\n/\n");
         let failed = said(&run_here("echo a; echo no >&2; exit 3", LIMIT).unwrap_err());
         assert!(
-            failed.starts_with("it failed: ") && failed.ends_with("3\nno"),
+            failed.starts_with("the command of `lines` failed: ") && failed.ends_with("3\nno"),
             "{failed}"
         );
         assert_eq!(

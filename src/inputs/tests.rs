@@ -144,7 +144,10 @@ fn what_is_wrong_is_told_at_once_with_its_place() {
     assert!(said.contains("workflow.toml:5:"), "{said}");
     let world = World::new("[[input]]\nlines = 'echo no >&2; exit 3'\nstep = 'a'");
     let said = world.errors();
-    assert!(said.contains("it failed: exit status 3\nno"), "{said}");
+    assert!(
+        said.contains("the command of `lines` failed: exit status 3\nno"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -214,6 +214,17 @@ fn mistakes_are_told_before_anything_runs() {
     refused(&with("lab.public"), "is a public one");
     refused(&with("workflow.toml"), "has no secret key");
     refused(&with("env:NOTHING"), "it is not set");
+    refused(&with(secret.trim()), "may be the secret key itself");
+    refused(&with("ci-2:hunter2"), "may be the secret key itself");
+    // What is before a colon in a file that is no key may be one, too.
+    test.write("other", &secret.replacen(':', " ", 1).replacen("=", ":", 1));
+    refused(&with("other"), "has no secret key");
+    let said = test.run(["-cache-key", secret.trim()]).exits(2);
+    let said = said.says("-cache-key FILE");
+    assert!(!said.stderr.contains(&secret[10..40]), "{said}");
+    test.run(["cache-key", "lab", "-"])
+        .exits(2)
+        .says("goes to a file");
     let trust = |key| ["-cache", "file:///tmp/x", "-cache-trust", key];
     refused(&trust("lab.secret"), "is a secret one");
     refused(&trust("nothing"), "cannot read who is trusted");

@@ -140,3 +140,33 @@ fn a_line_stands_for_standard_output() {
     );
     assert!(!test.path("-").exists());
 }
+
+#[test]
+fn a_first_pipeline_is_not_made_in_a_db() {
+    let test = Test::with("[[step]]\nname = 'a'\nstart = true\nscript = ':'\n");
+    test.runs();
+    std::os::unix::fs::symlink("db/objects", test.path("link")).unwrap();
+    for folder in ["db", "db/objects", "db/objects/new", "link", "./db/../db"] {
+        test.run(["init", "default", folder])
+            .exits(2)
+            .says("which the program keeps for itself")
+            .says("init TEMPLATE DIR");
+    }
+    test.text(&["verify"]);
+    // What it says to type can be typed.
+    test.run(["init", "my dir"])
+        .exits(2)
+        .says("`init default 'my dir'` makes that folder");
+    test.run(["init", ""]).exits(2).says("`init default ./`");
+    test.run(["init", "default", "my dir"])
+        .exits(0)
+        .prints("cd 'my dir'\n");
+    test.run(["export", "o ut"])
+        .exits(2)
+        .says("`export -to 'o ut'`");
+    test.run(["export", ""]).exits(2).says("`export -to DIR`");
+    test.run(["run", "-runset", "nigh\nt"]).exits(0);
+    test.run(["run", "-runset", "nihg\nt"])
+        .exits(2)
+        .says("`run -fresh -runset NAME`");
+}

@@ -300,6 +300,18 @@ fn what_is_no_secret() {
         // What may be the secret itself.
         ran.says(told).never_says("hunter2");
     }
+    // Nor where what is wrong is found before it is looked at.
+    for words in [
+        &["run", "-secret", "-1hunter2"][..],
+        &["run", "-secret", "api_token", "hunter2"],
+        &["run", "-secret", "hunter2", "-frehs"],
+        &["-secret", "hunter2", "-fresh"],
+    ] {
+        test.run(words.iter().copied())
+            .exits(2)
+            .says("NAME=FILE")
+            .never_says("hunter2");
+    }
     test.run([
         "-run",
         "-secret",

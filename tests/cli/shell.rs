@@ -206,6 +206,18 @@ fn what_failed_tasks_leave_is_kept_until_they_succeed() {
             .exits(1)
             .says("\ntask 2 of page: what it left is kept in ")
             .says("`task-pipeline shell page 2` shows it");
+        std::fs::rename(test.path("db"), test.path("other")).unwrap();
+        test.run([
+            "-run",
+            "-keep-failed",
+            "-db",
+            "other",
+            "-f",
+            "workflow.toml",
+        ])
+        .exits(1)
+        .says("`task-pipeline shell -manifest workflow.toml -db other page 2` shows it");
+        std::fs::rename(test.path("other"), test.path("db")).unwrap();
         assert!(failed.join("2/out/half").exists());
         assert_eq!(
             std::fs::read_to_string(failed.join("3/input")).unwrap(),

@@ -41,6 +41,13 @@ const WRONG: &[(&str, &str)] = &[
     ),
     ("run -fnowhere.toml", "did you mean -f nowhere.toml?"),
     ("run -nq", "each has a dash of its own: -n -q"),
+    ("run -vv", "did you mean -v? Once is enough"),
+    ("run --j 4", "hint: type -j"),
+    ("run --j=4", "hint: type -j"),
+    ("tasks --f other.toml", "hint: type -f"),
+    ("tasks -step -1s", "as a value: -step=-1s"),
+    ("run -only -1s", "as a value: -only=-1s"),
+    ("verify -sample 1 -seed x", "`x` is no whole number"),
     ("gc -force", "-force is an option of `export`"),
     ("export -o there", "-to DIR writes the results"),
     ("run -o there", "-publish DIR keeps the results"),
@@ -284,6 +291,63 @@ fn misspelt_steps_are_known() {
             .says(&format!("did you mean the step {near}?"));
     }
     test.run(["statsu"]).exits(2).says("did you mean `status`?");
+}
+
+/// What a hint says to type works as it stands, whatever the step is called.
+#[test]
+fn names_of_steps_in_hints_can_be_typed() {
+    let names = [("be gin", "'be gin'"), ("$z", "'$z'"), ("=x", "'=x'")];
+    let step =
+        |(name, _): (&str, &str)| format!("[[step]]\nname = '{name}'\nscript = 'echo said'\n");
+    let steps = names.map(step).concat();
+    let test = Test::with(&steps.replacen("script", "start = true\nscript", 1));
+    for (name, typed) in names {
+        let said = |words: &[&str], hint: &str| {
+            test.run(words.iter().copied()).exits(2).says(hint);
+        };
+        said(&[name], &format!("`run -only {typed}` runs"));
+        said(&[name], &format!("`log {typed}` shows"));
+        said(&["status", name], &format!("`tasks -step {typed}` lists"));
+    }
+    said_to_type(&test, "-start 'be gin'");
+    said_to_type(&test, "-only '$z'");
+}
+
+/// The program takes these words as a shell gives them to it.
+fn said_to_type(test: &Test, words: &str) {
+    let program = env!("CARGO_BIN_EXE_task-pipeline");
+    let mut shell = test.shell(&format!("'{program}' run {words}"));
+    assert!(shell.status().unwrap().success(), "{words}");
+}
+
+/// Who goes no further than its first line is told by the exit status how it was.
+#[test]
+fn a_reader_that_has_gone_changes_no_verdict() {
+    let test = Test::with(
+        "[[step]]\nname = 'a'\nstart = true\nscript = 'echo x > $OUTPUT_DIR/x; test ! -e $COUNT'\n",
+    );
+    let program = env!("CARGO_BIN_EXE_task-pipeline");
+    let status = |words: &str| {
+        let line = format!(
+            "exec 3>&1; ({{ sleep 0.2; '{program}' {words}; echo $? >&3; }} | true) 2> err"
+        );
+        let output = test.shell(&line).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(status("run -junit -"), "0\n");
+    let object = test.object(&crate::harness::hash(b"x\n"));
+    std::fs::remove_file(object).unwrap();
+    for words in ["verify", "verify -json", "verify -quick"] {
+        assert_eq!(status(words), "1\n", "{words}");
+    }
+    assert_eq!(status("status"), "0\n");
+    test.write("count", "");
+    for words in ["run -start a -junit -", "run -junit - -trace -"] {
+        assert_eq!(status(words), "1\n", "{words}");
+    }
+    test.manifest("[[step]]\nname = 'a'\nstart = true\nscript = 'cat $INPUT_DIR/x'\n");
+    test.run(["check", "-strict"]).exits(1);
+    assert_eq!(status("check -strict"), "1\n");
 }
 
 #[test]

@@ -196,3 +196,30 @@ pub(super) const OPTIONS: &[(&[&str], &str)] = &[
     (&["with-report"], "`report FILE` writes a page"),
     (&["with-dag"], "`graph svg` draws the steps"),
 ];
+
+/// The words of a table that others can be near to.
+pub(super) fn long_words<'t>(
+    table: &'t [(&'t [&'t str], &'t str)],
+) -> impl Iterator<Item = &'t str> {
+    let words = table.iter().flat_map(|(words, _)| *words).copied();
+    words.filter(|word| word.len() > 3)
+}
+
+pub(super) fn answer(table: &[(&[&str], &'static str)], word: &str) -> Option<&'static str> {
+    answer_of(table, word, |_| true)
+}
+
+/// The first that begins with an option that there is, or with none.
+pub(super) fn answer_of(
+    table: &[(&[&str], &'static str)],
+    word: &str,
+    has: impl Fn(&str) -> bool,
+) -> Option<&'static str> {
+    let fits = |words: &str| {
+        let first = words.split([' ', ',', ':']).next().unwrap_or_default();
+        first.strip_prefix('-').is_none_or(&has)
+    };
+    let mut rows = table.iter();
+    let (_, words) = rows.find(|(names, words)| names.contains(&word) && fits(words))?;
+    Some(words)
+}

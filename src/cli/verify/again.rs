@@ -249,7 +249,7 @@ fn tell(
             "differing": differing.len() - failed,
             "differences": differing.iter().map(|one| to_json(store, one)).collect::<Vec<_>>(),
         });
-        output::print_json(format!("{told}\n"))?;
+        Failure::unless_gone(output::print_json(format!("{told}\n")))?;
         return Ok(differing.is_empty());
     }
     let numbers: Vec<String> = group
@@ -267,7 +267,7 @@ fn tell(
         options.seed
     );
     if differing.is_empty() {
-        output::print(&format!("{head}: the same as before\n"))?;
+        Failure::unless_gone(output::print(&format!("{head}: the same as before\n")))?;
         return Ok(true);
     }
     let mut lines = vec![match differing.len() - failed {
@@ -307,7 +307,7 @@ fn tell(
         );
     }
     lines.push(String::new());
-    output::print(&lines.join("\n"))?;
+    Failure::unless_gone(output::print(&lines.join("\n")))?;
     Ok(false)
 }
 

@@ -13,19 +13,29 @@ use crate::model::name::StepName;
 use crate::model::task::TaskId;
 use crate::store::{self, Store, TO_THE_END};
 use crate::text::Shown as _;
+use crate::text::typed::operand_for_shell;
 
-/// The folder that they are in, each named by its task's number.
+/// See the module.
 #[derive(Debug)]
-pub(crate) struct Kept(Arc<Folder>);
+pub(crate) struct Kept {
+    /// The folder that they are in, each named by its task's number.
+    folder: Arc<Folder>,
+    /// The options that name the db and the manifest, as they are typed.
+    places: String,
+}
 
 impl Kept {
-    /// The folder at `path`; made where it is missing.
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+    /// In the folder at `path`; made where it is missing. `places`: the options that name the db and the manifest, for
+    /// whoever wants to see what is kept.
+    pub(crate) fn open(path: &Path, places: String) -> io::Result<Self> {
         // Of what is there, opening it tells the most.
         // As for running tasks: programs in it may take their user's rights.
         let _ = std::fs::DirBuilder::new().mode(0o770).create(path);
         let path = std::path::absolute(path)?;
-        Ok(Self(Arc::new(Folder::open(&path)?.keep())))
+        Ok(Self {
+            folder: Arc::new(Folder::open(&path)?.keep()),
+            places,
+        })
     }
 
     /// Makes an object of what is kept of a task, as far as there can be one, which is not kept any more then: for
@@ -33,7 +43,7 @@ impl Kept {
     pub(in crate::exec) fn fold(&self, store: &Store, task: TaskId) -> Result<Digest, String> {
         let source = Source {
             store,
-            folder: &self.0,
+            folder: &self.folder,
             quiet: false,
             offer: &|_, _, _| (),
         };
@@ -49,21 +59,24 @@ impl Kept {
         tree: &Digest,
     ) -> Result<PathBuf, store::Error> {
         let number = task.to_string();
-        remove_all(self.0.entry(&number));
-        store.unfold(tree, &self.0, &number, TO_THE_END)?;
-        Ok(self.0.entry(&number).path())
+        remove_all(self.folder.entry(&number));
+        store.unfold(tree, &self.folder, &number, TO_THE_END)?;
+        Ok(self.folder.entry(&number).path())
     }
 
     /// What is told of it, or why nothing is kept.
     pub(in crate::exec) fn words(
+        &self,
         kept: Result<PathBuf, impl fmt::Display>,
         step: &StepName,
         task: TaskId,
     ) -> Result<String, String> {
         match kept {
             Ok(path) => Ok(format!(
-                "what it left is kept in {}; `task-pipeline shell {step} {task}` shows it",
-                path.shown()
+                "what it left is kept in {}; `task-pipeline shell{}{} {task}` shows it",
+                path.shown(),
+                self.places,
+                operand_for_shell(step.as_str())
             )),
             Err(error) => Err(format!("what it left cannot be kept: {error}")),
         }
@@ -72,9 +85,9 @@ impl Kept {
     /// Moves a task's folder there, in place of what was kept of it before; where that is.
     pub(super) fn take(&self, task: TaskId, folder: Entry) -> io::Result<PathBuf> {
         let number = task.to_string();
-        remove_all(self.0.entry(&number));
-        folder.rename(self.0.entry(&number), false)?;
-        Ok(self.0.entry(&number).path())
+        remove_all(self.folder.entry(&number));
+        folder.rename(self.folder.entry(&number), false)?;
+        Ok(self.folder.entry(&number).path())
     }
 }
 

@@ -12,7 +12,6 @@ use std::time::Instant;
 
 use super::early::Start;
 use super::execution::{Execution, Fault};
-use super::kept::Kept;
 use super::launch::cache::LaunchCache;
 use super::launch::served::Servers;
 use super::launch::step::TaskLaunch;
@@ -311,7 +310,7 @@ impl<'a> Worker<'a> {
         {
             let kept = self.workspace.set_aside(keep, execution.job.ready.id);
             let job = &execution.job;
-            let words = Kept::words(kept, &job.step.name, job.ready.id);
+            let words = keep.words(kept, &job.step.name, job.ready.id);
             execution.kept = Some(words);
         }
     }

@@ -7,7 +7,6 @@ use super::talk::OTHER;
 use super::{Arriving, Remote, State};
 use crate::engine::{self, Collected, Ended, Job};
 use crate::exec::away::News;
-use crate::exec::local::Kept;
 use crate::model::digest::Digest;
 use crate::model::event::Launch;
 use crate::model::identity::Tools;
@@ -71,7 +70,7 @@ impl<'a> Remote<'a> {
                 let kept = keep.unfold(self.store, job.ready.id, &tree);
                 kept.map_err(|error| error.to_string())
             });
-            Kept::words(kept, &job.step.name, job.ready.id)
+            keep.words(kept, &job.step.name, job.ready.id)
         });
         let launches = [Launch::Direct, Launch::Shell, Launch::Warm];
         self.tell(News::Ended(Box::new(Ended {
