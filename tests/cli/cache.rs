@@ -217,7 +217,7 @@ fn mistakes_are_told_before_anything_runs() {
     refused(&with(secret.trim()), "may be the secret key itself");
     refused(&with("ci-2:hunter2"), "may be the secret key itself");
     // What is before a colon in a file that is no key may be one, too.
-    test.write("other", &secret.replacen(':', " ", 1).replacen("=", ":", 1));
+    test.write("other", secret.replacen(':', " ", 1).replacen('=', ":", 1));
     refused(&with("other"), "has no secret key");
     let said = test.run(["-cache-key", secret.trim()]).exits(2);
     let said = said.says("-cache-key FILE");
