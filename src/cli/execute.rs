@@ -33,10 +33,10 @@ impl Call<'_> {
                     }
                 )));
             }
-            kept::prune(&call.state, true);
+            kept::prune(&call.state, true, None);
             call.reporter.show_at(&call.state.layout().now());
             let done = call.run_all(store, scratch, channel);
-            kept::prune(&call.state, true);
+            kept::prune(&call.state, true, call.last.as_ref());
             done
         })
     }

@@ -138,7 +138,11 @@ pub(super) fn free(
     let collected = Collection::new(state, &store, beside)?.collect(wish, dry, patience)?;
     let mut freed = Freed {
         // What a run has just put there may be of a task whose end is not recorded.
-        folders: if runs { 0 } else { kept::prune(state, !dry) },
+        folders: if runs {
+            0
+        } else {
+            kept::prune(state, !dry, None)
+        },
         most: wish.size,
         evicted: state.evicted_amount()?,
         collected,

@@ -117,9 +117,17 @@ impl Call<'_> {
             (None, Some(key)) if !key.is_empty() => key.clone(),
             (None, _) => step.name.to_string(),
         };
-        let error = row.error.clone().unwrap_or_default();
+        let last = self.last.as_ref();
+        let not_remade = last.and_then(|last| last.not_remade.get(&row.id));
+        let error = not_remade.or(row.error.as_ref());
+        let error = error.cloned().unwrap_or_default();
         let mut logs = [String::new(), String::new()];
         let end = match row.state {
+            // Its logs are those of the time when it succeeded.
+            _ if not_remade.is_some() => End::Failed {
+                cause: Cause::of(&error).word(),
+                error: &error,
+            },
             TaskState::Pending => End::Pending,
             TaskState::Reused => End::Reused(row.reused_from.map_or(0, |task| task.0)),
             TaskState::Done => match late.get(&row.id) {

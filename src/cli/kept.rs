@@ -2,6 +2,7 @@
 
 use super::error::Failure;
 use crate::exec::local::{Kept, prune_kept};
+use crate::model::event::Summary;
 use crate::model::task::TaskState;
 use crate::state::{Layout, State};
 use crate::text::Shown as _;
@@ -18,9 +19,13 @@ pub(super) fn folder(layout: &Layout, places: String) -> Result<Kept, Failure> {
     })
 }
 
-/// Removes those of tasks that failed once and have not now. How many; with `removes` false, how many it would be.
-pub(super) fn prune(state: &State, removes: bool) -> usize {
+/// Removes those of tasks that failed once and have not now, which the rows of those in `besides` do not say. How many; with
+/// `removes` false, how many it would be.
+pub(super) fn prune(state: &State, removes: bool, besides: Option<&Summary>) -> usize {
     prune_kept(&state.layout().failed(), removes, |task| {
+        if besides.is_some_and(|summary| summary.not_remade.contains_key(&task)) {
+            return true;
+        }
         match state.task(task) {
             Ok(row) => row.is_some_and(|row| row.live && row.state == TaskState::Failed),
             Err(_) => true,

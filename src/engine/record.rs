@@ -254,7 +254,12 @@ impl Scheduler<'_> {
     }
 
     /// Tells what became of what a failed task left.
-    fn tell_kept(&mut self, step: &StepPlan, ready: &Ready, kept: Option<Result<String, String>>) {
+    pub(super) fn tell_kept(
+        &mut self,
+        step: &StepPlan,
+        ready: &Ready,
+        kept: Option<Result<String, String>>,
+    ) {
         match kept {
             // As it was asked for, it is nothing to be warned of.
             Some(Ok(words)) => self.tell(&Event::Kept {

@@ -251,6 +251,7 @@ impl Scheduler<'_> {
         (step, mut ready): (Arc<StepPlan>, Ready),
     ) -> Result<Option<Turn>, Error> {
         let span = span(&ended.finished, ended.launch);
+        let kept = ended.kept;
         if let Some(tree) = &ended.checkpoint {
             let basis = basis(&step, &ready);
             self.state.put_checkpoint(ready.id, basis, tree)?;
@@ -309,8 +310,10 @@ impl Scheduler<'_> {
                     node: node.as_deref(),
                     retry: None,
                 });
+                self.tell_kept(&step, &ready, kept);
                 self.drop_those(vec![ready.id]);
                 self.remakes.hopeless.insert(ready.id);
+                self.summary.not_remade.insert(ready.id, error.clone());
                 self.failed(failure(&step, &ready, error, node, key));
             }
             Outcome::Cancelled => self.remade_later(&step, ready.id, span),

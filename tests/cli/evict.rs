@@ -349,6 +349,47 @@ fn a_step_that_is_edited_has_its_inputs_made_again() {
     test.run(["-run"]).exits(0).says("0 run");
 }
 
+/// A task that has succeeded and fails when it runs again is a failure of that run to all who look at it.
+#[test]
+fn what_cannot_be_made_again_is_a_failure_of_the_run() {
+    let step = |name: &str, script: &str| {
+        format!("[[step]]\nname = '{name}'\nscript = '{script}'\nkeep = ['COUNT']\n")
+    };
+    let manifest = |last: &str| {
+        step("begin", "echo 1 > $OUTPUT_DIR/a_act").replacen("script", "start = true\nscript", 1)
+            + &step("act", "test ! -e $COUNT; echo 2 > $OUTPUT_DIR/b_all")
+            + &step(
+                "all",
+                &format!("tr 2 3 < $INPUT_FILE > $OUTPUT_DIR/end{last}"),
+            )
+    };
+    let test = Test::with(&manifest(""));
+    test.runs();
+    test.text(&["evict"]);
+    test.write("count", "");
+    test.manifest(&manifest("; :"));
+    let again = [
+        "-migrate-tainted",
+        "-run",
+        "-keep-failed",
+        "-junit",
+        "j.xml",
+    ];
+    test.run(again)
+        .exits(1)
+        .says("it had succeeded before")
+        .says("1 failed")
+        .says("`task-pipeline shell act 2` shows it");
+    let told = test.read("j.xml");
+    assert!(told.contains("failures=\"1\""), "{told}");
+    assert!(told.contains("it had succeeded before"), "{told}");
+    assert!(test.path("db/failed/2/out").is_dir());
+    std::fs::remove_file(test.path("count")).unwrap();
+    test.run(again).exits(0);
+    assert!(!test.path("db/failed/2").exists());
+    assert!(test.read("j.xml").contains("failures=\"0\""));
+}
+
 #[test]
 fn keep_finals_drops_after_each_run_that_succeeds() {
     let test = ran();

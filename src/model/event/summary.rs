@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::outcome::Failure;
 use crate::model::identity::Change;
 use crate::model::name::StepName;
-use crate::model::task::TaskCounts;
+use crate::model::task::{TaskCounts, TaskId};
 use crate::model::untaken::Untaken;
 use crate::text::amount::{count, doing};
 use crate::text::visible;
@@ -68,6 +68,8 @@ pub struct Summary {
     pub lost: BTreeMap<String, u64>,
     /// The first failures.
     pub failures: Vec<Failure>,
+    /// How those of finished tasks failed that ran again for what they had left: their rows do not say so.
+    pub not_remade: BTreeMap<TaskId, String>,
     /// Tasks that succeeded at a later try, in this run.
     pub flaky: u64,
     /// The first of these: how the try before that failed, and how many it took.

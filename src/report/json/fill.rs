@@ -69,6 +69,8 @@ impl<'a> Over<'a> {
             gathering: _,
             lost,
             failures,
+            // These are failures, too.
+            not_remade: _,
             signal,
             flaky,
             late,
