@@ -339,7 +339,10 @@ mod tests {
     fn one_that_hangs_is_ended_with_all_that_it_started() {
         let began = Instant::now();
         let slow = run_here("echo waiting >&2; sleep 600 & sleep 600", TICK).unwrap_err();
-        assert_eq!(said(&slow), "the command of `lines` has not ended after 0 s\nwaiting");
+        assert_eq!(
+            said(&slow),
+            "the command of `lines` has not ended after 0 s\nwaiting"
+        );
         let left = run_here("echo a; sleep 600 >/dev/null 2>&1 &", LIMIT).unwrap();
         assert_eq!(left, b"a\n");
         assert!(
