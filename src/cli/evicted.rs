@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use super::error::Failure;
-use super::usage::quoted_for_shell;
 use crate::model::digest::Digest;
 use crate::model::task::TaskId;
 use crate::state::{self, Reader, TaskRow};
 use crate::store;
+use crate::text::typed::value_for_shell;
 
 /// Rows with the same object that are looked at.
 const MOST: u32 = 64;
@@ -54,9 +54,9 @@ fn hint(
         ));
     };
     let name = step.name.as_str();
-    let mut call = format!("`-run -start {name}");
+    let mut call = format!("`-run -start{}", value_for_shell(name, "STEP"));
     if !is_newest(task) {
-        call = format!("{call} -runset {}", quoted_for_shell(&task.runset));
+        call = format!("{call} -runset{}", value_for_shell(&task.runset, "NAME"));
     }
     call.push('`');
     let id = task.id;
