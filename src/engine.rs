@@ -37,6 +37,7 @@ mod selection;
 mod sharing;
 mod step;
 mod still;
+mod stuck;
 mod untaken;
 
 use std::collections::HashMap;
@@ -54,6 +55,7 @@ pub(crate) use recover::recover;
 pub(crate) use selection::Selection;
 pub(crate) use sharing::{Elsewhere, Found, News, Question, Success};
 pub(crate) use step::{ReuseRule, ReuseScope, StepPlan, identity, reuse_rule, share_terms};
+pub(crate) use stuck::{Stuck, stuck, stuck_for};
 pub(crate) use untaken::untaken;
 
 use crate::model::event::{Event, Failure, Lacking, Summary};

@@ -10,6 +10,7 @@ use super::error::Failure;
 use super::{output, select, summary};
 use crate::cache::Preview;
 use crate::engine::{self, DryRun, Reason};
+use crate::model::name::StepName;
 use crate::report::table;
 use crate::text::visible;
 
@@ -124,6 +125,9 @@ fn in_words(told: &DryRun, partly: bool) -> Option<String> {
             if told.anew == 1 { "it" } else { "they" }
         ));
     }
+    for (gone, count) in &told.stay {
+        words.push(stay(gone.as_ref(), *count));
+    }
     if told.refused > 0 {
         words.push(format!(
             "would refuse {} ({} round for ever)",
@@ -158,6 +162,20 @@ fn in_words(told: &DryRun, partly: bool) -> Option<String> {
         words.push("one more task would gather what the tasks before it leave".to_owned());
     }
     (!words.is_empty()).then(|| words.join(", "))
+}
+
+fn stay(gone: Option<&StepName>, count: u64) -> String {
+    let they = if count == 1 { "it works" } else { "they work" };
+    match gone {
+        Some(gone) => format!(
+            "{count} would stay, as what {they} on was evicted, and the manifest no longer has step {} that left it: \
+             put it back",
+            visible(gone.as_str())
+        ),
+        None => {
+            format!("{count} would stay, as what {they} on was evicted and cannot be made again")
+        }
+    }
 }
 
 fn reason_in_words(reason: Reason) -> &'static str {

@@ -26,6 +26,8 @@ pub(super) struct Plan {
     /// A copy of the state without tasks, in which they are.
     pub state: State,
     pub steps: Steps,
+    /// The manifest, from which they are.
+    pub source: Source,
     /// Those that would get another version, with what changed; nothing of a new one.
     pub changed: Vec<(StepName, Vec<Change>)>,
 }
@@ -63,6 +65,7 @@ pub(super) fn planned(places: &Places, host: bool) -> Result<Planned, Failure> {
         Ok(steps) => Ok(Planned::Steps(Box::new(Plan {
             state,
             steps,
+            source,
             changed,
         }))),
         Err(prepare::Error::Source(SourceError::Bad { rendered, .. })) => {

@@ -21,7 +21,7 @@ use super::options::Places;
 use super::planned::{Planned, planned};
 use super::select::{self, InRunset};
 use super::{counts, gc, graph, output, summary};
-use crate::engine::{self, Lost};
+use crate::engine::{self, Lost, Stuck};
 use crate::manifest::Step;
 use crate::model::event::Waiting;
 use crate::model::identity::{Change, Identity, Tools};
@@ -99,6 +99,8 @@ struct Status {
     untaken: Vec<Untaken>,
     /// Steps that gather and wait for something.
     waiting: Vec<Waiting>,
+    /// Tasks that no run can do, for want of a step that is gone.
+    stuck: Vec<Stuck>,
     /// Who carried out tasks elsewhere, or does.
     elsewhere: Elsewhere,
     /// Bytes of the database, where the store is not looked at.
@@ -126,6 +128,12 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
             untaken: match &next.steps {
                 Some(steps) if running.is_none() => engine::untaken(&state, &steps.all, runset)?,
                 Some(_) | None => Vec::new(),
+            },
+            stuck: match (&next.steps, &source) {
+                (Some(steps), Some(source)) if running.is_none() => {
+                    engine::stuck(&state, &store, &steps.all, &source.router, runset)?
+                }
+                (Some(_) | None, Some(_) | None) => Vec::new(),
             },
             database: (!options.store).then(|| database(&state)),
             waiting: match (&next.steps, &source) {
@@ -296,6 +304,7 @@ fn status(
         untold: None,
         untaken: Vec::new(),
         waiting: Vec::new(),
+        stuck: Vec::new(),
         database: None,
     })
 }
@@ -361,6 +370,9 @@ impl Status {
             None => self.misfit.clone().unwrap_or_else(|| {
                 let orphaned: i64 = self.orphaned.iter().map(|(_, count)| count).sum();
                 let left = total.pending + total.failed - orphaned;
+                if let Some(words) = summary::put_back(&self.stuck, left, self.lost.finals > 0) {
+                    return words;
+                }
                 // What of steps that are other ones by now is finished will be tainted.
                 let other = self.changed.iter().any(|(step, _)| self.has_finished(step));
                 match (left > 0 || self.lost.finals > 0, self.tainted() > 0) {
@@ -421,6 +433,9 @@ impl Status {
         }
         if !self.orphaned.is_empty() {
             let _ = writeln!(text, "{}", table::not_run(&self.orphaned, &self.gathering));
+        }
+        for stuck in &self.stuck {
+            let _ = writeln!(text, "{}", stuck.in_words());
         }
         if let Some(lost) = self.lost.in_words() {
             let _ = writeln!(

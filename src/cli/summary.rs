@@ -1,6 +1,7 @@
 //! Where the pipeline stands: what is recorded, and what to do next.
 
 use crate::text::amount;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -9,7 +10,8 @@ use super::counts;
 use super::error::Failure;
 use super::fit::Fit;
 use super::output::print;
-use crate::engine;
+use super::select;
+use crate::engine::{self, Stuck};
 use crate::model::event::Summary;
 use crate::model::name::StepName;
 use crate::model::task::TaskCounts;
@@ -64,12 +66,17 @@ pub(super) fn print_standing(
         runset,
     )?));
     let fit = Fit::of(source, state, runset)?;
-    text.push_str(&next(&summary, &fit));
+    let store = select::store(state)?;
+    let stuck = engine::stuck(state, &store, &steps.all, &source.router, runset)?;
+    for stuck in &stuck {
+        let _ = writeln!(text, "{}", stuck.in_words());
+    }
+    text.push_str(&next(&summary, &fit, &stuck));
     print(&text)
 }
 
 /// What to do next, one line.
-fn next(summary: &Summary, fit: &Fit) -> String {
+fn next(summary: &Summary, fit: &Fit, stuck: &[Stuck]) -> String {
     let sum = |what: fn(&TaskCounts) -> i64| -> i64 {
         summary.steps.iter().map(|(_, tally)| what(tally)).sum()
     };
@@ -91,7 +98,10 @@ fn next(summary: &Summary, fit: &Fit) -> String {
             table::not_run(&summary.orphaned, &summary.gathering)
         );
     }
-    let words = match fit.warning() {
+    let words = fit
+        .warning()
+        .or_else(|| put_back(stuck, pending + failed, false));
+    let words = match words {
         Some(words) => words,
         None => next_step(pending + failed > 0, tainted > 0, fit.has_inputs()).to_owned(),
     };
@@ -104,6 +114,24 @@ fn next(summary: &Summary, fit: &Fit) -> String {
 
 /// Where what failed can be read.
 pub(super) const FAILURES: &str = "failures: log -failed\n";
+
+/// What to do if nothing of what is left to be done, `left`, can be. `lost`: whether there is something else to do.
+pub(super) fn put_back(stuck: &[Stuck], left: i64, lost: bool) -> Option<String> {
+    let tasks: u64 = stuck.iter().map(|stuck| stuck.tasks).sum();
+    if tasks == 0 || lost || left > i64::try_from(tasks).unwrap_or(i64::MAX) {
+        return None;
+    }
+    let names: BTreeSet<String> = stuck
+        .iter()
+        .map(|stuck| visible(stuck.gone.as_str()))
+        .collect();
+    let names: Vec<String> = names.into_iter().collect();
+    let steps = if names.len() == 1 { "step" } else { "steps" };
+    Some(format!(
+        "put {steps} {} back into the manifest; then -run carries on",
+        names.join(", ")
+    ))
+}
 
 /// What to do about unfinished and about tainted tasks. `inputs`: something may come in that nobody has
 /// looked at.

@@ -11,9 +11,10 @@ use clap::Args;
 use super::error::Failure;
 use super::options::Places;
 use super::output;
-use super::planned::{Planned, planned};
+use super::planned::{Plan, Planned, planned};
 use super::select::{self, InRunset, Named};
 use super::status::environment;
+use crate::engine::{self, Stuck};
 use crate::files::Texts;
 use crate::model::identity::{Change, Tools};
 use crate::report::table;
@@ -103,7 +104,7 @@ fn step_text(places: &Places, options: &Options, recorded: &Reader) -> Result<St
     let planned = match planned(places, host)? {
         Planned::Steps(planned) => {
             texts.extend(&planned.steps.texts);
-            Some(planned.state)
+            Some(*planned)
         }
         Planned::Nothing => None,
         Planned::Bad(rendered) => {
@@ -112,7 +113,7 @@ fn step_text(places: &Places, options: &Options, recorded: &Reader) -> Result<St
             None
         }
     };
-    let state = planned.as_deref().unwrap_or(recorded);
+    let state: &Reader = planned.as_ref().map_or(recorded, |planned| &planned.state);
     let versions = state.versions(name)?;
     let current = state.current_version(name)?;
     if let Some(current) = &current {
@@ -163,12 +164,21 @@ fn step_text(places: &Places, options: &Options, recorded: &Reader) -> Result<St
         text.push_str(&packages(current));
     }
     if let Some(runset) = options.runset.find(recorded)? {
+        let mut stuck = match &planned {
+            Some(Plan { steps, source, .. }) => {
+                let store = select::store(recorded)?;
+                engine::stuck(recorded, &store, &steps.all, &source.router, &runset)?
+            }
+            None => Vec::new(),
+        };
+        stuck.retain(|stuck| *stuck.step == **name);
         text.push_str(&in_runset(
             recorded,
             &runset,
             name,
             &versions,
             current.as_ref(),
+            &stuck,
         )?);
     }
     Ok(text)
@@ -181,6 +191,7 @@ fn in_runset(
     name: &str,
     versions: &[StepVersion],
     current: Option<&StepVersion>,
+    stuck: &[Stuck],
 ) -> Result<String, Failure> {
     let mut text = String::new();
     let counts = recorded.tallies(runset.id)?;
@@ -215,9 +226,18 @@ fn in_runset(
                 .find(|one| one.from == version.id && Some(one.to) == now_id);
             let _ = writeln!(text, "  {}", sampled(name, found));
         }
-        if tally.pending + tally.failed > 0 {
-            let _ = writeln!(text, "  the unfinished ones run as v{now} at the next -run");
+        let unfinished = tally.pending + tally.failed;
+        let stay: u64 = stuck.iter().map(|stuck| stuck.tasks).sum();
+        if unfinished > i64::try_from(stay).unwrap_or(i64::MAX) {
+            let others = if stay > 0 { "other " } else { "" };
+            let _ = writeln!(
+                text,
+                "  the {others}unfinished ones run as v{now} at the next -run"
+            );
         }
+    }
+    for stuck in stuck {
+        let _ = writeln!(text, "{}", stuck.in_words());
     }
     Ok(text)
 }

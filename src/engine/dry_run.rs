@@ -4,7 +4,7 @@ mod again;
 mod take;
 mod told;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Error;
@@ -28,7 +28,7 @@ use crate::model::route::Router;
 use crate::model::task::{TaskId, TaskState};
 use crate::state::{Buried, Group, NewGather, NewPair, Runset, State, StepId};
 use crate::store;
-use again::Again;
+pub(super) use again::{Again, Hindrance};
 pub(crate) use told::{DryRun, Reason};
 
 /// Tasks looked at together.
@@ -62,6 +62,9 @@ pub(crate) fn dry_run(
         told: vec![DryRun::default(); steps.len()],
         part: selection.map(Part::new),
         again: Again::default(),
+        decided: HashSet::new(),
+        hindered: BTreeMap::new(),
+        before: None,
         others_have,
     };
     forecaster.finals()?;
@@ -87,6 +90,12 @@ struct DryRunner<'a> {
     /// What tasks get at a barrier besides their inputs.
     contexts: HashMap<BarrierId, Digest>,
     again: Again,
+    /// Tasks that are to be done still, of which it is told what becomes of them.
+    decided: HashSet<TaskId>,
+    /// How many wait for bytes that are made again only by what takes the place of others.
+    hindered: BTreeMap<QueueId, u64>,
+    /// The newest task before some were superseded for the sake of bytes.
+    before: Option<TaskId>,
     others_have: &'a mut dyn FnMut(&Question) -> bool,
 }
 
@@ -94,7 +103,7 @@ impl DryRunner<'_> {
     /// Final outputs have their bytes, whatever else there is to do.
     fn finals(&mut self) -> Result<(), Error> {
         let wanted = self.makers().of_finals()?;
-        self.make_again(wanted)
+        self.make_again(&wanted).map(drop)
     }
 
     fn makers(&self) -> Makers<'_> {
@@ -106,17 +115,54 @@ impl DryRunner<'_> {
         }
     }
 
-    /// What these left is needed, and was dropped.
-    fn make_again(&mut self, wanted: BTreeSet<TaskId>) -> Result<(), Error> {
+    /// What these left is needed, and was dropped; what hinders that it is made again, if anything.
+    fn make_again(&mut self, wanted: &BTreeSet<TaskId>) -> Result<Option<Hindrance>, Error> {
         let mut again = std::mem::take(&mut self.again);
         let mut told = std::mem::take(&mut self.told);
-        let counted = again.count(&self.makers(), wanted, &mut told);
+        let counted = again.count(&self.makers(), wanted, |queue| told[queue].again += 1);
         (self.again, self.told) = (again, told);
         counted
     }
 
-    /// Until reuse brings up no more tasks.
+    /// Until nothing more is superseded for the sake of bytes.
     fn all(&mut self) -> Result<(), Error> {
+        loop {
+            self.until_all_is_decided()?;
+            if !self.supersede()? {
+                break;
+            }
+        }
+        for (queue, count) in std::mem::take(&mut self.hindered) {
+            stays(&mut self.told[queue], None, count);
+        }
+        Ok(())
+    }
+
+    /// As a run does once all else is done; whether there was anything.
+    fn supersede(&mut self) -> Result<bool, Error> {
+        let others = self.again.take_others();
+        if others.is_empty() {
+            return Ok(false);
+        }
+        let current: Vec<StepId> = self.steps.iter().map(|step| step.id).collect();
+        self.before = Some(self.state.newest_task()?);
+        let (again, _) = self.state.redo_all(self.runset, &current, &others, true)?;
+        self.state.commit()?;
+        if again == 0 {
+            return Ok(false);
+        }
+        self.lines = Lines::of(self.state, self.steps, self.router)?;
+        self.held.clear();
+        self.contexts.clear();
+        self.hindered.clear();
+        for told in &mut self.told {
+            (told.held, told.gathers) = (0, false);
+        }
+        Ok(true)
+    }
+
+    /// Until reuse brings up no more tasks.
+    fn until_all_is_decided(&mut self) -> Result<(), Error> {
         let mut cursors = vec![TaskId(0); self.steps.len()];
         if let Some(lines) = &mut self.lines {
             lines.count(self.state, self.steps, self.runset, false)?;
@@ -132,6 +178,9 @@ impl DryRunner<'_> {
                 for ready in tasks {
                     found = true;
                     *cursor = ready.id;
+                    if self.decided.contains(&ready.id) {
+                        continue;
+                    }
                     self.decide_in_time(step, ready)?;
                 }
             }
@@ -244,6 +293,7 @@ impl DryRunner<'_> {
             && (part.is_without(step.queue) || part.passes_over(self.state, &ready)?)
         {
             self.told[step.queue].left_out += 1;
+            self.decided.insert(ready.id);
             return Ok(());
         }
         if step.reads_key {
@@ -304,6 +354,7 @@ impl DryRunner<'_> {
     }
 
     fn decide(&mut self, step: &StepPlan, ready: &Ready) -> Result<(), Error> {
+        self.decided.insert(ready.id);
         let key = key(step, ready);
         let refused = self
             .rings
@@ -321,7 +372,7 @@ impl DryRunner<'_> {
             } else {
                 Reason::NeverReused
             };
-            return self.runs(step, ready, reason);
+            return self.runs(step, ready, reason).map(drop);
         };
         if self.seen.contains(&key) {
             self.told[step.queue].wait += 1;
@@ -342,12 +393,13 @@ impl DryRunner<'_> {
             None => Reason::New,
         };
         let question = question(step, ready, &key);
-        self.seen.insert(key);
         if question.is_some_and(|question| (self.others_have)(&question)) {
             self.told[step.queue].shared += 1;
-            return Ok(());
+            self.seen.insert(key);
+        } else if self.runs(step, ready, reason)? {
+            self.seen.insert(key);
         }
-        self.runs(step, ready, reason)
+        Ok(())
     }
 
     /// What is dead was held, and is not found any more.
@@ -367,19 +419,49 @@ impl DryRunner<'_> {
         Ok(())
     }
 
-    fn runs(&mut self, step: &StepPlan, ready: &Ready, reason: Reason) -> Result<(), Error> {
+    /// Counts a task that no result is there for; whether it would be executed.
+    fn runs(&mut self, step: &StepPlan, ready: &Ready, mut reason: Reason) -> Result<bool, Error> {
         if !step.lacks.is_empty() {
             self.told[step.queue].lacking += 1;
-            return Ok(());
+            return Ok(false);
         }
         let wanted = self.makers().of(step.queue, ready)?;
-        self.make_again(wanted)?;
+        match self.make_again(&wanted)? {
+            None => {}
+            Some(Hindrance::Gone(gone)) => {
+                stays(&mut self.told[step.queue], gone, 1);
+                return Ok(false);
+            }
+            Some(Hindrance::Superseded) => {
+                // What takes its place is looked at once that is there.
+                self.decided.remove(&ready.id);
+                *self.hindered.entry(step.queue).or_default() += 1;
+                return Ok(false);
+            }
+        }
+        if ready.forced && self.before.is_some_and(|before| ready.id > before) {
+            let row = self.state.task(ready.id)?;
+            let old = row.and_then(|row| row.supersedes);
+            if !old.is_some_and(|old| self.again.is_lost(old)) {
+                self.told[step.queue].anew += 1;
+                return Ok(true);
+            }
+            reason = Reason::Lost;
+        }
         let run = &mut self.told[step.queue].run;
         match run.iter_mut().find(|(known, _)| *known == reason) {
             Some((_, count)) => *count += 1,
             None => run.push((reason, 1)),
         }
         run.sort_unstable();
-        Ok(())
+        Ok(true)
+    }
+}
+
+/// That many tasks stay, as what they lack cannot be made again without the step `gone`.
+fn stays(told: &mut DryRun, gone: Option<StepName>, count: u64) {
+    match told.stay.iter_mut().find(|(step, _)| *step == gone) {
+        Some((_, known)) => *known += count,
+        None => told.stay.push((gone, count)),
     }
 }

@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::gather::list_of;
 use super::lost::Tops;
 use super::step::StepPlan;
 use super::{Error, Scheduler};
 use crate::model::digest::Digest;
 use crate::model::gather::Role;
 use crate::model::list::Form;
+use crate::model::name::StepName;
 use crate::model::plan::{QueueId, Ready};
 use crate::model::task::TaskId;
 use crate::state::{Origin, Place, Reader, Runset};
@@ -16,6 +18,19 @@ use crate::store::{self, Condition};
 
 /// Final outputs that are looked at in one go.
 const STRETCH: usize = 4096;
+
+/// What becomes of a task whose bytes are needed.
+#[derive(Debug)]
+pub(super) enum Fate {
+    /// It runs again, as one of that step, which would do just the same now.
+    Again(Arc<StepPlan>),
+    /// What it worked on was not dropped, but is lost: that is made again another way.
+    Lost,
+    /// Its step has another version by now.
+    Other,
+    /// There is no such step any more.
+    Gone(Option<StepName>),
+}
 
 /// Where to look.
 #[derive(Debug, Clone, Copy)]
@@ -123,29 +138,61 @@ impl Makers<'_> {
         let version = origin.step?;
         self.steps.iter().find(|step| step.equal.contains(&version))
     }
+
+    /// What becomes of a task whose bytes are needed, but for what it got besides its input.
+    pub(super) fn fate(&self, task: TaskId, origin: &Origin) -> Result<Fate, Error> {
+        let Some(step) = self.step(origin) else {
+            let mut names = self.state.names_of_versions()?;
+            let name = origin.step.and_then(|step| names.remove(&step));
+            let is_here = |name: &StepName| self.steps.iter().any(|step| step.name == *name);
+            return Ok(match name {
+                Some(name) if is_here(&name) => Fate::Other,
+                name => Fate::Gone(name),
+            });
+        };
+        Ok(if self.is_input_there(task, origin)? {
+            Fate::Again(Arc::clone(step))
+        } else {
+            Fate::Lost
+        })
+    }
+
+    /// Whether all that the task worked on is there, or was dropped. A list that is not can be written again, if it
+    /// is what is recorded.
+    fn is_input_there(&self, task: TaskId, origin: &Origin) -> Result<bool, Error> {
+        if origin.role != Role::Gather {
+            let is_empty = origin.input == Digest::EMPTY;
+            return Ok(is_empty || self.store.is_there_as(&origin.input, origin.form));
+        }
+        if self.store.condition(&origin.input, None) == Condition::Broken {
+            let group = self.state.group_of_task(task)?;
+            let list = group.map(|group| list_of(self.state, None, group));
+            if list
+                .transpose()?
+                .is_none_or(|(list, _)| list != origin.input)
+            {
+                return Ok(false);
+            }
+        }
+        let mut all = true;
+        self.state.each_gathered(task, |member, form, _| {
+            all = all && self.store.is_there_as(&member, form);
+        })?;
+        Ok(all)
+    }
 }
 
 impl Scheduler<'_> {
     /// Whether all that the task worked on is there, or was dropped. A list is written again if it is not: it follows
     /// from what is recorded.
     pub(super) fn is_input_there(&mut self, task: TaskId, origin: &Origin) -> Result<bool, Error> {
-        if origin.role != Role::Gather {
-            let is_empty = origin.input == Digest::EMPTY;
-            return Ok(is_empty || self.store.is_there_as(&origin.input, origin.form));
+        if origin.role == Role::Gather
+            && self.store.condition(&origin.input, None) == Condition::Broken
+            && let Some(group) = self.state.group_of_task(task)?
+        {
+            self.list_of(group)?;
         }
-        if self.store.condition(&origin.input, None) == Condition::Broken {
-            if let Some(group) = self.state.group_of_task(task)? {
-                self.list_of(group)?;
-            }
-            if self.store.condition(&origin.input, None) == Condition::Broken {
-                return Ok(false);
-            }
-        }
-        let (store, mut all) = (self.store, true);
-        self.state.each_gathered(task, |member, form, _| {
-            all = all && store.is_there_as(&member, form);
-        })?;
-        Ok(all)
+        self.makers().is_input_there(task, origin)
     }
 
     /// Whether something of what tasks of the step get besides their inputs is lost: it is made again, and they are

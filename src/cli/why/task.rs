@@ -4,13 +4,17 @@ use std::fmt::Write as _;
 
 use super::super::error::Failure;
 use super::super::options::Places;
+use super::super::planned::{Planned, planned};
 use super::super::select;
 use super::super::tasks::state_in_words;
 use super::case::{Case, cache};
+use crate::engine;
 use crate::files::Texts;
 use crate::model::gather::Role;
+use crate::model::identity::Tools;
+use crate::model::name::StepName;
 use crate::model::task::TaskState;
-use crate::state::{Reader, TaskRow};
+use crate::state::{Reader, StepVersion, TaskRow};
 use crate::text::amount;
 use crate::text::time::short_micros;
 use crate::text::visible;
@@ -92,7 +96,16 @@ pub(super) fn task_text(places: &Places, state: &Reader, row: &TaskRow) -> Resul
             case.ran(&mut text)?;
             case.failed(&mut text);
         }
-        TaskState::Pending => case.pending(&mut text)?,
+        TaskState::Pending => match stuck(places, state, row, &versions)? {
+            Some(gone) => {
+                let gone = visible(gone.as_str());
+                let _ = writeln!(
+                    text,
+                    "  cannot run: what it works on was evicted, and the manifest no longer has step {gone} that left it"
+                );
+            }
+            None => case.pending(&mut text)?,
+        },
     }
     elsewhere(state, row, &mut text)?;
     if !row.live {
@@ -101,6 +114,31 @@ pub(super) fn task_text(places: &Places, state: &Reader, row: &TaskRow) -> Resul
         case.newer(&mut text);
     }
     Ok(text)
+}
+
+/// The step for want of which the task cannot be done, if there is such.
+fn stuck(
+    places: &Places,
+    state: &Reader,
+    row: &TaskRow,
+    versions: &[StepVersion],
+) -> Result<Option<StepName>, Failure> {
+    let store = select::store(state)?;
+    if !row.live || !store.is_any_evicted() {
+        return Ok(None);
+    }
+    let mut identities = versions.iter().filter_map(|one| one.identity.as_ref());
+    let host = identities.any(|identity| identity.tools == Tools::HostInstead);
+    // What is wrong with a manifest others tell.
+    let (Some(runset), Ok(Planned::Steps(plan))) =
+        (state.runset(&row.runset)?, planned(places, host))
+    else {
+        return Ok(None);
+    };
+    let (steps, router) = (&plan.steps.all, &plan.source.router);
+    Ok(engine::stuck_for(
+        state, &store, steps, router, &runset, row.id,
+    )?)
 }
 
 /// Its tries on other machines; of many the last ones.

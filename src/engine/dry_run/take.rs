@@ -102,7 +102,7 @@ impl DryRunner<'_> {
             lines.ended(self.state, step.queue, ready)?;
         }
         if lacks {
-            self.make_again(BTreeSet::from([ready.id]))?;
+            self.make_again(&BTreeSet::from([ready.id]))?;
         }
         Ok(true)
     }

@@ -1,5 +1,7 @@
 //! What is told of a run that would be.
 
+use crate::model::name::StepName;
+
 /// Why a task would be executed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Reason {
@@ -44,4 +46,7 @@ pub(crate) struct DryRun {
     /// How many of an older version of the step would be superseded for that reason, and done again by this one with
     /// all that follows.
     pub anew: u64,
+    /// How many would stay, as what they work on was dropped and is not made again; the step that left it, where the
+    /// manifest no longer has that.
+    pub stay: Vec<(Option<StepName>, u64)>,
 }

@@ -133,3 +133,59 @@ fn a_dry_run_says_so_of_results_and_of_older_versions() {
         .exits(0)
         .says("the task and what followed from it are superseded");
 }
+
+#[test]
+fn a_dry_run_knows_what_no_run_can_do() {
+    let test = ran();
+    test.text(&["evict"]);
+    let other = PIPELINE.replace("cat $INPUT_DIR/*", "cat $INPUT_DIR/* | sort -r");
+    test.manifest(&other);
+    test.run(["-migrate-tainted"]).exits(0);
+    let without_act = |manifest: &str| {
+        let (before, rest) = manifest.split_once("[[step]]\nname = \"act\"").unwrap();
+        let (_, after) = rest.split_once("[[step]]").unwrap();
+        format!("{before}[[step]]{after}")
+    };
+    test.manifest(&without_act(&other));
+    let told = test.run(["-run", "-dry-run"]).exits(0);
+    told.prints(
+        "all v2    1 would stay, as what it works on was evicted, and the manifest no longer has step act that left it: \
+         put it back\n  nothing would run",
+    );
+    let words = "all: 1 task cannot be done: what it works on was evicted, and the manifest no longer has step act that left it\n";
+    let next = "next: put step act back into the manifest; then -run carries on\n";
+    test.run(["status"]).exits(0).prints(words).prints(next);
+    test.run([""; 0]).exits(0).prints(words).prints(next);
+    let told = test.run(["why", "all"]).exits(0).prints(words);
+    assert!(!told.stdout.contains("at the next -run"), "{told}");
+    test.run(["-run"]).exits(1).says("put the step back");
+    let task = test.rows("SELECT id FROM task WHERE processed = 0 AND live = 1");
+    let told = test.run(["why", &task[0]]).exits(0);
+    told.prints(
+        "cannot run: what it works on was evicted, and the manifest no longer has step act",
+    );
+    // A result is taken over without any bytes.
+    test.manifest(&without_act(PIPELINE));
+    let told = test.run(["status"]).exits(0);
+    assert!(!told.stdout.contains("cannot be done"), "{told}");
+    test.run(["-run", "-dry-run"])
+        .exits(0)
+        .prints("all v1    would reuse 1 (an equal task ran)\n");
+    test.runs().says("1 reused");
+}
+
+#[test]
+fn a_dry_run_knows_what_follows_from_older_versions() {
+    let test = ran();
+    test.text(&["evict"]);
+    let other = PIPELINE.replace("cat $INPUT_DIR/*", "cat $INPUT_DIR/* | sort -r");
+    test.manifest(&other);
+    test.run(["-migrate-tainted"]).exits(0);
+    test.manifest(&other.replace("$word of it", "$word or it"));
+    let told = test.run(["-run", "-dry-run"]).exits(0).prints(
+        "split v2  would do 2 of an older version again with all that follows, as what they left was evicted and is \
+         needed\n  all v2    one more task would gather what the tasks before it leave\n  and what comes of",
+    );
+    assert!(!told.stdout.contains("would stay"), "{told}");
+    test.runs().says("split: ").says(" 6 run, 0 reused");
+}
