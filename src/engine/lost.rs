@@ -230,8 +230,8 @@ impl Look<'_> {
     ) -> Result<bool, state::Error> {
         let changed = match self.store.changed(object) {
             Ok(Some(changed)) => changed,
-            // What was dropped is made again by whoever needs it.
-            Ok(None) => return Ok(self.store.is_evicted(object)),
+            // What was dropped, perhaps while this looks, is made again by whoever needs it.
+            Ok(None) => return Ok(self.store.is_evicted(object) || self.state.is_evicted(object)?),
             // Nothing is known of what cannot be looked at.
             Err(_) => return Ok(true),
         };

@@ -27,8 +27,8 @@ impl World {
     /// The same, and nothing is noted of it.
     fn of_a_killed_run(finals: u8) -> Self {
         let folder = in_memory();
-        let store = Store::open(&folder.path().join("objects"), folder.path()).unwrap();
-        let mut state = State::in_memory();
+        let (mut state, _, _) = State::open(&folder.path().join("db")).unwrap();
+        let store = Store::open(&state.layout().objects(), folder.path()).unwrap();
         let identity = Identity {
             script: String::new(),
             shell: vec!["sh".into()],
@@ -181,4 +181,16 @@ fn what_cannot_be_looked_at_is_not_lost() {
     let found = world.restore().0.finals;
     mode(0o755);
     assert_eq!(found, 0);
+}
+
+/// Beside a run, which drops bytes that were there when this began.
+#[test]
+fn what_was_dropped_meanwhile_is_not_lost() {
+    let mut world = World::new(2);
+    let object = Digest::of(&[0]);
+    world.state.put_evicted([(object, 1)].into_iter()).unwrap();
+    world.lose(0);
+    assert!(!world.store.is_evicted(&object), "as it was known then");
+    let found = look(&world.state, &world.store, &world.runset, true).unwrap();
+    assert_eq!(found.finals, 0);
 }
