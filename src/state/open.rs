@@ -133,9 +133,23 @@ impl State {
 
     /// Opens the db folder for writing beside a run that holds still ([`Question`](super::Question)).
     pub(crate) fn open_beside(layout: &Layout, room: Room) -> Result<Self, Error> {
+        Self::open_shared(layout, room, true)
+    }
+
+    /// The same where nobody else has it open, for one whose disk has no room for `db-shm`, which all who have it open share.
+    pub(crate) fn open_without_index(layout: &Layout, room: Room) -> Result<Self, Error> {
+        Self::open_shared(layout, room, false)
+    }
+
+    fn open_shared(layout: &Layout, room: Room, shared: bool) -> Result<Self, Error> {
         files::check(layout)?;
         let mut connection =
             Connection::open(layout.file_name()).during(layout, "open the database")?;
+        if !shared {
+            connection
+                .pragma_update(None, "locking_mode", "EXCLUSIVE")
+                .during(layout, "open the database")?;
+        }
         guard::restrict(&mut connection, layout).during(layout, "open the database")?;
         wait_when_busy(&connection, layout)?;
         schema::check(&connection, layout)?;

@@ -92,7 +92,11 @@ fn first(db: &Path, all: &mut First) -> bool {
         let left = clear_runs(&scratch, &objects, GRACE);
         all.warnings.extend(leftover::of_a_killed_run(&left));
     }
-    let Ok(mut state) = State::open_beside(&layout, Room::Little) else {
+    let opened = match State::open_beside(&layout, Room::Little) {
+        Err(error) if error.is_full() => State::open_without_index(&layout, Room::Little),
+        opened => opened,
+    };
+    let Ok(mut state) = opened else {
         return runs > 0;
     };
     let store = store::Reader::new(&objects);

@@ -76,13 +76,16 @@ fn on_a_full_disk_what_makes_room_works() {
 fn without_room_set_aside_goes_what_takes_no_writing() {
     // As a run leaves it that met the full disk, or was killed: bytes of which nothing is recorded.
     let before = "rm disk/$n/reserve; mkdir -p disk/$n/objects/00/11; head -c 900000 /dev/zero > disk/$n/objects/00/11/$(printf %060d 0)";
-    let Some(ran) = on_a_full_disk(before, &["gc -keep-runsets 1"]) else {
-        return;
-    };
-    ran.exits(0)
-        .prints("removed 1 runset, ")
-        .prints("status 0")
-        .never_says("error");
+    // Whoever closes the database as the last may leave no index of its log, and whoever opens it makes that anew.
+    for more in ["", "; truncate -s 3 disk/$n/db-shm"] {
+        let Some(ran) = on_a_full_disk(&format!("{before}{more}"), &["gc -keep-runsets 1"]) else {
+            return;
+        };
+        ran.exits(0)
+            .prints("removed 1 runset, ")
+            .prints("status 0")
+            .never_says("error");
+    }
     let before = "rm disk/$n/reserve";
     let Some(ran) = on_a_full_disk(before, &["gc -keep-runsets 1", "evict"]) else {
         return;
