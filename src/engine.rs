@@ -45,7 +45,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub(crate) use away::Who;
-pub(crate) use dry_run::{DryRun, Reason, dry_run};
+pub(crate) use dry_run::{DryRun, Earlier, Reason, dry_run};
 pub(crate) use gather::{context, given_by, key_of_pair, list_of, reshape, standing};
 pub(crate) use job::{Ended, Grant, Job, Outcome, Reply, Short, Stop, Turn};
 pub(crate) use key::key_of;

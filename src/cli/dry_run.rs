@@ -9,7 +9,7 @@ use super::call::Call;
 use super::error::Failure;
 use super::{output, select, summary};
 use crate::cache::Preview;
-use crate::engine::{self, DryRun, Reason};
+use crate::engine::{self, DryRun, Earlier, Reason};
 use crate::model::name::StepName;
 use crate::report::table;
 use crate::text::visible;
@@ -31,6 +31,7 @@ pub(super) fn main(mut call: Call) -> Result<ExitCode, Failure> {
     if let Some(compared) = &call.compared {
         let _ = writeln!(text, "inputs: {compared}");
     }
+    let mut earlier = Earlier::default();
     for runset in &runsets {
         let new = if seeded { " (new)" } else { "" };
         let _ = writeln!(text, "runset {}{new}", visible(&runset.name));
@@ -40,8 +41,8 @@ pub(super) fn main(mut call: Call) -> Result<ExitCode, Failure> {
             &store,
             &call.steps.all,
             router,
-            runset,
-            selections.next().flatten(),
+            (runset, selections.next().flatten()),
+            &mut earlier,
             &mut |question| preview.has(question),
         )?;
         let names = call.steps.all.iter().map(|step| {

@@ -21,7 +21,7 @@ use super::sharing::Question;
 use super::step::{ReuseScope, StepPlan};
 use crate::model::digest::Digest;
 use crate::model::gather::BarrierId;
-use crate::model::list;
+use crate::model::list::{self, Form};
 use crate::model::name::StepName;
 use crate::model::plan::{Key, QueueId, Ready};
 use crate::model::route::Router;
@@ -29,21 +29,21 @@ use crate::model::task::{TaskId, TaskState};
 use crate::state::{Buried, Group, NewGather, NewPair, Runset, State, StepId};
 use crate::store;
 pub(super) use again::{Again, Hindrance};
-pub(crate) use told::{DryRun, Reason};
+pub(crate) use told::{DryRun, Earlier, Reason};
 
 /// Tasks looked at together.
 const STRETCH: usize = 256;
 
 /// Tells, for each of `steps`, what a run of `runset` would do. Reuse is carried out, in `state`:
 /// it must be a copy. `selection`: the part that is to run, if not all is. `others_have`: whether somebody else has a
-/// result.
+/// result. `earlier`: what the same run would do before, in other runsets; this one is added.
 pub(crate) fn dry_run(
     state: &mut State,
     store: &store::Reader,
     steps: &[Arc<StepPlan>],
     router: &Router,
-    runset: &Runset,
-    selection: Option<Selection>,
+    (runset, selection): (&Runset, Option<Selection>),
+    earlier: &mut Earlier,
     others_have: &mut dyn FnMut(&Question) -> bool,
 ) -> Result<Vec<DryRun>, Error> {
     let lines = Lines::of(state, steps, router)?;
@@ -65,10 +65,12 @@ pub(crate) fn dry_run(
         decided: HashSet::new(),
         hindered: BTreeMap::new(),
         before: None,
+        earlier,
         others_have,
     };
     forecaster.finals()?;
     forecaster.all()?;
+    forecaster.keep_for_later()?;
     Ok(forecaster.told)
 }
 
@@ -96,6 +98,7 @@ struct DryRunner<'a> {
     hindered: BTreeMap<QueueId, u64>,
     /// The newest task before some were superseded for the sake of bytes.
     before: Option<TaskId>,
+    earlier: &'a mut Earlier,
     others_have: &'a mut dyn FnMut(&Question) -> bool,
 }
 
@@ -112,6 +115,7 @@ impl DryRunner<'_> {
             store: self.store,
             steps: self.steps,
             runset: self.runset,
+            made: Some(&self.earlier.made),
         }
     }
 
@@ -133,7 +137,7 @@ impl DryRunner<'_> {
             }
         }
         for (queue, count) in std::mem::take(&mut self.hindered) {
-            stays(&mut self.told[queue], None, count);
+            self.told[queue].stays(None, count);
         }
         Ok(())
     }
@@ -374,7 +378,8 @@ impl DryRunner<'_> {
             };
             return self.runs(step, ready, reason).map(drop);
         };
-        if self.seen.contains(&key) {
+        let is_of_any = step.scope != ReuseScope::Runset;
+        if self.seen.contains(&key) || is_of_any && self.earlier.seen.contains(&key) {
             self.told[step.queue].wait += 1;
             return Ok(());
         }
@@ -399,6 +404,25 @@ impl DryRunner<'_> {
         } else if self.runs(step, ready, reason)? {
             self.seen.insert(key);
         }
+        Ok(())
+    }
+
+    /// The next runset finds what this one would leave.
+    fn keep_for_later(&mut self) -> Result<(), Error> {
+        let mut made = Vec::new();
+        for maker in self.again.able() {
+            self.state
+                .each_output(maker, |_, object, form| made.push((object, form)))?;
+        }
+        for (object, form) in made {
+            self.earlier.made.insert(object);
+            if form == Form::Folder {
+                self.store.each_named(&object, |within, _| {
+                    self.earlier.made.insert(within);
+                })?;
+            }
+        }
+        self.earlier.seen.extend(self.seen.drain());
         Ok(())
     }
 
@@ -429,7 +453,7 @@ impl DryRunner<'_> {
         match self.make_again(&wanted)? {
             None => {}
             Some(Hindrance::Gone(gone)) => {
-                stays(&mut self.told[step.queue], gone, 1);
+                self.told[step.queue].stays(gone, 1);
                 return Ok(false);
             }
             Some(Hindrance::Superseded) => {
@@ -455,13 +479,5 @@ impl DryRunner<'_> {
         }
         run.sort_unstable();
         Ok(true)
-    }
-}
-
-/// That many tasks stay, as what they lack cannot be made again without the step `gone`.
-fn stays(told: &mut DryRun, gone: Option<StepName>, count: u64) {
-    match told.stay.iter_mut().find(|(step, _)| *step == gone) {
-        Some((_, known)) => *known += count,
-        None => told.stay.push((gone, count)),
     }
 }

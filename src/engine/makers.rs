@@ -1,6 +1,6 @@
 //! Who left the bytes that a task works on, and were dropped; and whether all else that it works on is there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::gather::list_of;
@@ -39,12 +39,18 @@ pub(super) struct Makers<'a> {
     pub store: &'a store::Reader,
     pub steps: &'a [Arc<StepPlan>],
     pub runset: &'a Runset,
+    /// What an earlier runset's part of the same dry run would make again.
+    pub made: Option<&'a HashSet<Digest>>,
 }
 
 impl Makers<'_> {
     /// Whether bytes that were dropped are missing in that.
     pub(super) fn lacks(&self, digest: &Digest, form: Form) -> bool {
-        self.store.lacks(digest, form).unwrap_or(false)
+        let lacks = match self.made {
+            Some(made) => self.store.lacks_without(digest, form, made),
+            None => self.store.lacks(digest, form),
+        };
+        lacks.unwrap_or(false)
     }
 
     /// The same; also of a list that a dry run makes and nobody stores, where each thing in it has to be looked at.

@@ -133,6 +133,7 @@ impl Scheduler<'_> {
             store: self.store,
             steps: self.steps,
             runset: self.runset,
+            made: None,
         }
     }
 

@@ -65,6 +65,7 @@ pub(crate) fn stuck(
         store,
         steps,
         runset,
+        made: None,
     };
     let versions = state.names_of_versions()?;
     let mut again = Again::default();
@@ -113,6 +114,7 @@ pub(crate) fn stuck_for(
         store,
         steps,
         runset,
+        made: None,
     };
     let version = state.origin(task)?.and_then(|origin| origin.step);
     let Some(version) = version else {

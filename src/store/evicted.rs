@@ -1,6 +1,7 @@
 //! Objects whose bytes were dropped, as they can be made again. Whoever asks whether they are there, is told that they
 //! are; whoever wants their bytes, is told what became of them.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -39,10 +40,22 @@ impl Reader {
 
     /// Whether bytes that were dropped are missing for whoever works on that.
     pub(crate) fn lacks(&self, digest: &Digest, form: Form) -> Result<bool, Error> {
+        self.lacks_without(digest, form, &HashSet::new())
+    }
+
+    /// The same if it had these by then.
+    pub(crate) fn lacks_without(
+        &self,
+        digest: &Digest,
+        form: Form,
+        made: &HashSet<Digest>,
+    ) -> Result<bool, Error> {
         if !self.is_any_evicted() {
             return Ok(false);
         }
-        let is_gone = |digest: &Digest| self.is_evicted(digest) && !self.contains(digest);
+        let is_gone = |digest: &Digest| {
+            self.is_evicted(digest) && !made.contains(digest) && !self.contains(digest)
+        };
         if is_gone(digest) {
             return Ok(true);
         }
@@ -57,7 +70,7 @@ impl Reader {
             }
         })?;
         for folder in folders {
-            lacks |= self.lacks(&folder, Form::Folder)?;
+            lacks |= self.lacks_without(&folder, Form::Folder, made)?;
         }
         Ok(lacks)
     }

@@ -129,6 +129,15 @@ impl Again {
         known.filter_map(Option::as_ref).max().cloned()
     }
 
+    /// Those that would run again.
+    pub(super) fn able(&self) -> impl Iterator<Item = TaskId> {
+        let able = self
+            .known
+            .iter()
+            .filter(|(_, hindrance)| hindrance.is_none());
+        able.map(|(task, _)| *task)
+    }
+
     /// Those that are superseded; asked once.
     pub(super) fn take_others(&mut self) -> Vec<TaskId> {
         std::mem::take(&mut self.others).into_iter().collect()

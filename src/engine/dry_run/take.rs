@@ -69,7 +69,7 @@ impl DryRunner<'_> {
             let name = name.as_deref();
             let route = name.and_then(|name| self.router.route(name));
             let to = route.and_then(|to| self.steps.iter().find(|step| step.name == *to));
-            lacks |= to.is_none() && self.store.lacks(&object.0, object.1).unwrap_or(false);
+            lacks |= to.is_none() && self.makers().lacks(&object.0, object.1);
             if let (Some(to), Some(name)) = (to, name)
                 && let Some(gather) = to.gather
             {

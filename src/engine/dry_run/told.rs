@@ -1,6 +1,10 @@
 //! What is told of a run that would be.
 
+use std::collections::HashSet;
+
+use crate::model::digest::Digest;
 use crate::model::name::StepName;
+use crate::model::plan::Key;
 
 /// Why a task would be executed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,4 +53,23 @@ pub(crate) struct DryRun {
     /// How many would stay, as what they work on was dropped and is not made again; the step that left it, where the
     /// manifest no longer has that.
     pub stay: Vec<(Option<StepName>, u64)>,
+}
+
+impl DryRun {
+    /// That many tasks stay, as what they lack cannot be made again without the step `gone`.
+    pub(super) fn stays(&mut self, gone: Option<StepName>, count: u64) {
+        match self.stay.iter_mut().find(|(step, _)| *step == gone) {
+            Some((_, known)) => *known += count,
+            None => self.stay.push((gone, count)),
+        }
+    }
+}
+
+/// What a run would do in its runsets one after the other, as far as it matters to the next ones.
+#[derive(Debug, Default)]
+pub(crate) struct Earlier {
+    /// Tasks that would be executed, or taken from somebody else.
+    pub(super) seen: HashSet<Key>,
+    /// What would be made again.
+    pub(super) made: HashSet<Digest>,
 }

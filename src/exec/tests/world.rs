@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::super::Executor as _;
 use super::super::fake::Fake;
 use crate::engine::{
-    DryRun, Elsewhere, Error, Job, Outcome, Output, ReuseRule, ReuseScope, Scheduler, Settings,
-    StepPlan, dry_run,
+    DryRun, Earlier, Elsewhere, Error, Job, Outcome, Output, ReuseRule, ReuseScope, Scheduler,
+    Settings, StepPlan, dry_run,
 };
 use crate::model::digest::Digest;
 use crate::model::event::{Event, Summary};
@@ -360,8 +360,8 @@ impl World {
             &self.store,
             &self.steps,
             &self.router,
-            runset,
-            None,
+            (runset, None),
+            &mut Earlier::default(),
             &mut |_| false,
         );
         (told.unwrap(), self.run(runset, 1, outcome))

@@ -189,3 +189,30 @@ fn a_dry_run_knows_what_follows_from_older_versions() {
     assert!(!told.stdout.contains("would stay"), "{told}");
     test.runs().says("split: ").says(" 6 run, 0 reused");
 }
+
+#[test]
+fn a_dry_run_of_all_runsets_counts_what_they_share_once() {
+    let test = ran();
+    test.run(["-run", "-fresh"]).exits(0);
+    test.text(&["evict"]);
+    test.manifest(&PIPELINE.replace("cat $INPUT_DIR/*", "cat $INPUT_DIR/* | sort -r"));
+    test.run(["-migrate-tainted", "-runset", "all"]).exits(0);
+    let all = ["-run", "-runset", "all", "-dry-run"];
+    let told = test.run(all).exits(0);
+    let (first, second) = told.stdout.rsplit_once("runset ").unwrap();
+    for words in [
+        "act v1    would run 3 again",
+        "all v2    would run 1 (1 without",
+    ] {
+        assert!(first.contains(words), "{told}");
+    }
+    assert!(
+        second.contains("all v2    would reuse 1 after an equal task of this run\n"),
+        "{told}"
+    );
+    assert!(!second.contains("again"), "{told}");
+    test.run(["-run", "-runset", "all"])
+        .exits(0)
+        .says("1 run, 0 reused, 0 failed")
+        .says("0 run, 1 reused, 0 failed");
+}
