@@ -257,26 +257,21 @@ pub(super) fn signal_status(signal: i32) -> u8 {
 impl From<SourceError> for Failure {
     fn from(error: SourceError) -> Self {
         match error {
-            SourceError::Read {
-                ref path,
-                ref source,
-            } => {
+            SourceError::Read { ref source, .. } => {
                 #[allow(clippy::wildcard_enum_match_arm)] // Another's.
                 let hint = match source.kind() {
-                    io::ErrorKind::NotFound => Some("check the path given with -manifest"),
-                    io::ErrorKind::PermissionDenied => Some("check the file's owner and mode"),
+                    io::ErrorKind::NotFound => "check the path given with -manifest",
+                    io::ErrorKind::PermissionDenied => "check the file's owner and mode",
                     io::ErrorKind::IsADirectory => {
-                        Some("name the file in it, for instance with /workflow.toml at the end")
+                        "name the file in it, for instance with /workflow.toml at the end"
                     }
-                    io::ErrorKind::InvalidData => Some("save the manifest as UTF-8"),
-                    _ => None,
+                    io::ErrorKind::InvalidData => "save the manifest as UTF-8",
+                    io::ErrorKind::FileTooLarge => {
+                        "a manifest is a TOML file: name that with -manifest"
+                    }
+                    _ => "name a file that can be read with -manifest",
                 };
-                let _ = path;
-                let failure = Self::usage(&error);
-                match hint {
-                    Some(hint) => failure.hint(hint),
-                    None => failure,
-                }
+                Self::usage(&error).hint(hint)
             }
             SourceError::TooLong(_) => Self::usage(&error).hint(TOO_LONG),
             SourceError::Bad {

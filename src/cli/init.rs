@@ -116,7 +116,12 @@ pub(super) fn main(places: &Places, options: &Options) -> Result<ExitCode, Failu
                 let _ = fs::remove_file(at(path));
             }
             let failure = Failure::cannot(format_args!("write {}", to.shown()), &error);
-            return Err(failure);
+            let kinds = [io::ErrorKind::AlreadyExists, io::ErrorKind::NotADirectory];
+            return Err(if kinds.contains(&error.kind()) {
+                failure.hint("a file is there: name a folder, or one that is not there yet")
+            } else {
+                failure
+            });
         }
         let _ = writeln!(text, "{}", to.shown());
     }

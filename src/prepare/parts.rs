@@ -12,7 +12,7 @@ use crate::manifest::diagnostic::Diagnostic;
 use crate::manifest::{Placed, Texts, includes};
 use crate::model::file::Stat;
 use crate::model::glob::Glob;
-use crate::text::{Shown as _, quoted};
+use crate::text::{Shown as _, amount, quoted};
 
 /// Bytes of a manifest with its parts: a device has no end.
 const LONGEST: u64 = 64 << 20;
@@ -74,16 +74,17 @@ fn identity(path: &Path) -> io::Result<FileIdentity> {
 
 /// The text of a file of at most so many bytes.
 fn read(file: &mut File, most: u64) -> io::Result<String> {
-    let invalid = |words: String| io::Error::new(io::ErrorKind::InvalidData, words);
     let mut bytes = Vec::new();
     file.take(most + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {
-        return Err(invalid(format!("it has more than {most} bytes")));
+        let words = format!("it has more than {}", amount::bytes(most));
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, words));
     }
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let line = error.as_bytes()[..at].split(|b| *b == b'\n').count();
-        invalid(format!("it is not UTF-8 text (line {line})"))
+        let words = format!("it is not UTF-8 text (line {line})");
+        io::Error::new(io::ErrorKind::InvalidData, words)
     })
 }
 
@@ -168,8 +169,8 @@ impl Loader<'_> {
         let text = File::open(self.folder.join(below)).and_then(|mut file| read(&mut file, left));
         let text = text.map_err(|error| {
             let message = format!("cannot read {}: {error}", path.shown());
-            let invalid = error.kind() == io::ErrorKind::InvalidData;
-            Diagnostic::at(at(), message).hint(if invalid {
+            let kinds = [io::ErrorKind::InvalidData, io::ErrorKind::FileTooLarge];
+            Diagnostic::at(at(), message).hint(if kinds.contains(&error.kind()) {
                 "a part is TOML in UTF-8, as a manifest is"
             } else {
                 "check the file's owner and mode"

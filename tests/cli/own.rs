@@ -161,6 +161,18 @@ fn a_first_pipeline_is_not_made_in_a_db() {
     test.run(["init", "default", "my dir"])
         .exits(0)
         .prints("cd 'my dir'\n");
+    test.write("file", "");
+    test.run(["init", "default", "file"])
+        .exits(2)
+        .says("hint: a file is there: name a folder");
+    std::os::unix::fs::symlink("circle", test.path("circle")).unwrap();
+    test.run(["check", "-f", "circle"])
+        .exits(2)
+        .says("hint: name a file that can be read");
+    test.run(["check", "-f", "/dev/zero"])
+        .exits(2)
+        .says("has more than 64 MiB")
+        .says("hint: a manifest is a TOML file");
     test.run(["export", "o ut"])
         .exits(2)
         .says("`export -to 'o ut'`");
