@@ -138,12 +138,12 @@ fn commands_that_fail() {
     refused(
         &test,
         "lines = 'echo a; echo why >&2; exit 3'",
-        &["it failed: exit status 3\n", "why"],
+        &["the command of `lines` failed: exit status 3\n", "why"],
     );
     refused(
         &test,
         "lines = 'no-such-program'",
-        &["it failed: exit status 127"],
+        &["the command of `lines` failed: exit status 127"],
     );
     refused(
         &test,
