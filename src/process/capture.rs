@@ -10,6 +10,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::OFlags;
 
 use crate::sys::{self, ExitWatch, descriptors};
 
@@ -89,6 +90,15 @@ impl Pipes {
             stderr: Pipe::new()?,
             buffer: vec![0; 64 * 1024],
         })
+    }
+
+    /// Makes them as they were, before the next child: many programs have their writing not wait, and that is a pipe's as long
+    /// as it is, whoever writes to it.
+    pub(super) fn settle(&self) -> io::Result<()> {
+        for pipe in [&self.stdout, &self.stderr] {
+            rustix::fs::fcntl_setfl(&pipe.write, OFlags::empty())?;
+        }
+        Ok(())
     }
 
     /// The inodes of the pipes, by which the system tells who has them open.

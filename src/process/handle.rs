@@ -180,6 +180,7 @@ impl Handle {
         drop(state);
         watched?;
         pipes.drain(sink)?;
+        pipes.settle()?;
         let ended = Ended {
             status: statuses.last().copied().unwrap_or_default(),
             cut,

@@ -192,6 +192,7 @@ impl Handle {
         };
         drop(state);
         pipes.drain(sink)?;
+        pipes.settle()?;
         if !answered && cut.is_none() {
             Groups::from(group).kill();
             return Err(RunError::Lost);

@@ -4,7 +4,7 @@ use std::fs;
 
 use rustix::process::Signal;
 
-use crate::harness::{Running, Test, files, wait_for};
+use crate::harness::{Running, Test, files, hash, wait_for};
 
 /// Two names, each with a count; `count` says how.
 fn manifest(count: &str) -> String {
@@ -275,6 +275,17 @@ fn folders_that_cannot_be_are_refused_before_anything_runs() {
     refused("-", "`-` is no folder");
     test.write("results/.task-pipeline.json", "{");
     refused("results", "is no list of results");
+    // Whoever made that, nothing goes by it that is not in the folder.
+    let outside = test.path("file").to_str().unwrap().to_owned();
+    for name in [&*outside, "../file", "a/../../file", "."] {
+        let put = serde_json::json!({ "hash": hash(b"") });
+        let index = serde_json::json!({
+            "schema": 1, "manifest": "", "db": "", "runset": "r", "files": { name: put },
+        });
+        test.write("results/.task-pipeline.json", index.to_string());
+        refused("results", "which is not in there");
+        assert!(test.path("file").exists());
+    }
     fs::remove_file(test.path("results/.task-pipeline.json")).unwrap();
     for pattern in ["results", "results/**", "**", "*/*"] {
         test.manifest(&format!("{}files = ['{pattern}']\n", manifest(BYTES)));

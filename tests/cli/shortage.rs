@@ -212,6 +212,24 @@ fn a_full_disk_ends_the_run_and_fails_nothing() {
     }
 }
 
+/// A task that has filled the disk itself has room for what it keeps as soon as its other files are gone.
+#[test]
+fn what_a_task_keeps_outlives_a_disk_that_it_has_filled() {
+    let test = Test::with(
+        "[[step]]\nname = 'act'\nstart = true\ncheckpoint = true\nscript = '''\n\
+         if [ -e $STATE_DIR/half ]; then cp $STATE_DIR/half $OUTPUT_DIR; exit 0; fi\n\
+         head -c 100000 /dev/urandom > $STATE_DIR/half\n\
+         cat /dev/zero > $OUTPUT_DIR/much || cat /dev/zero > $TMPDIR/more\n'''\n",
+    );
+    let script = "mkdir db && mount -t tmpfs -o size=8m none db || exit 99
+                  $PROGRAM -run; $PROGRAM -run; $PROGRAM cat half | wc -c";
+    let Some(ran) = with_mounts(&test, script) else {
+        return;
+    };
+    assert_eq!(ran.stdout.trim(), "100000", "{ran}");
+    ran.never_says("does not keep");
+}
+
 #[test]
 fn a_script_that_fails_while_there_is_room_has_failed() {
     let test = many(3, "echo 'No space left on device' >&2; exit 1");

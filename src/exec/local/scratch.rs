@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
-use super::state_dir::is_state;
+use super::state_dir::noted;
 use crate::folder::{Folder, is_self, remove_all, shown};
 use crate::process::{Leftover, end_marked};
 use crate::store::{self, AMONG, PROBE, is_of_run, name_of_run};
@@ -188,8 +188,8 @@ pub(crate) fn clear_runs(parent: &Path, objects: &Path, grace: Duration) -> Left
     let marks = notes::read(&[parent, &among]);
     let leftover = marks.map(|marks| end_marked(&marks, grace.min(GRACE)));
     for parent in [parent, &among] {
-        each_worker(parent, |worker| {
-            for name in inner(worker).filter(|name| !is_state(name)) {
+        each_worker(parent, |worker, states| {
+            for name in inner(worker).filter(|name| !states.contains(name)) {
                 remove_all(worker.entry(&name));
             }
         });
@@ -197,8 +197,9 @@ pub(crate) fn clear_runs(parent: &Path, objects: &Path, grace: Duration) -> Left
     leftover.unwrap_or_default()
 }
 
-/// Calls `each` with the folders of the workers of all runs in `parent`.
-fn each_worker(parent: &Path, mut each: impl FnMut(&Folder)) {
+/// Calls `each` with the folders of the workers of all runs in `parent`, and with the names of those in there that are what
+/// a task keeps, as notes say.
+fn each_worker(parent: &Path, mut each: impl FnMut(&Folder, &[String])) {
     if fs::symlink_metadata(parent).is_ok_and(|found| found.is_symlink()) {
         return;
     }
@@ -209,9 +210,13 @@ fn each_worker(parent: &Path, mut each: impl FnMut(&Folder)) {
         let Ok(run) = opened.entry(&run).open_folder() else {
             continue;
         };
-        for worker in inner(&run).filter(|name| !is_state(name)) {
-            if let Ok(worker) = run.entry(&worker).open_folder() {
-                each(&worker);
+        let names: Vec<String> = inner(&run).collect();
+        for worker in &names {
+            if let Ok(opened) = run.entry(worker).open_folder() {
+                let notes = names.iter().filter_map(|name| noted(name));
+                let own = notes.filter(|(of, _)| of == worker);
+                let states: Vec<String> = own.map(|(_, name)| name.to_owned()).collect();
+                each(&opened, &states);
             }
         }
     }
@@ -234,13 +239,13 @@ pub(crate) fn count_runs(parent: &Path, objects: &Path) -> usize {
 /// anything: the runs' own folders are about to go.
 fn set_aside(parent: &Path) -> Option<Scratch> {
     let mut aside: Option<Scratch> = None;
-    each_worker(parent, |worker| {
-        for name in inner(worker).filter(|name| is_state(name)) {
+    each_worker(parent, |worker, states| {
+        for name in states {
             if aside.is_none() {
                 aside = Scratch::within(parent).ok();
             }
             if let Some(aside) = &aside {
-                let _ = worker.entry(&name).rename(aside.folder.entry(&name), false);
+                let _ = worker.entry(name).rename(aside.folder.entry(name), false);
             }
         }
     });

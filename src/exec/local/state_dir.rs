@@ -1,4 +1,7 @@
 //! The folder that a task keeps from try to try, as long as a try goes on.
+//!
+//! Should the run be killed, a note beside the workspace tells the next run which folder in there it is: any script can make
+//! one that is called so.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +18,8 @@ use crate::store::{self, GoOn, Store};
 const STATE: &str = "state-";
 /// Digits of the sign in it.
 const DIGITS: usize = 16;
+/// In the name of a note.
+const BETWEEN: char = '+';
 
 /// What a try works on; what it keeps is of no use to one that works on something else.
 #[derive(Debug, Clone, Copy)]
@@ -40,9 +45,15 @@ impl Basis<'_> {
     }
 }
 
-/// Whether a folder has such a name.
-pub(super) fn is_state(name: &str) -> bool {
-    task_of(name).is_some()
+/// The name of the note on a folder of that name in the workspace.
+fn note_on(workspace: &str, name: &str) -> String {
+    format!("{workspace}{BETWEEN}{name}")
+}
+
+/// The workspace and the folder that a note of that name is on, if it is one.
+pub(super) fn noted(note: &str) -> Option<(&str, &str)> {
+    let (workspace, name) = note.split_once(BETWEEN)?;
+    task_of(name).map(|_| (workspace, name))
 }
 
 /// The task whose folder has that name, if one has.
@@ -58,6 +69,8 @@ pub(super) struct StateDir {
     path: Option<PathBuf>,
     /// Why what was kept in an earlier try is not in there.
     lost: Option<String>,
+    /// Where the note is, and what it is called.
+    note: Option<(Arc<Folder>, String)>,
     live: LiveState,
 }
 
@@ -90,16 +103,20 @@ impl StateDir {
     }
 
     /// Makes the folder, with what was kept in the last try. A tree that cannot be had is nobody's failure: the try
-    /// begins with nothing, and that is told.
+    /// begins with nothing, and that is told. The workspace is in `scratch`, and called `called`.
     pub(super) fn begin(
         &mut self,
         store: &Store,
-        workspace: &Arc<Folder>,
+        (scratch, called, workspace): (&Arc<Folder>, &str, &Arc<Folder>),
         basis: Basis,
         kept: Option<&Digest>,
         go_on: GoOn,
     ) -> Result<(), store::Error> {
         let name = basis.name();
+        let note = note_on(called, &name);
+        let made = scratch.entry(&note).create();
+        made.map_err(store::io_error("make", scratch.entry(&note)))?;
+        self.note = Some((Arc::clone(scratch), note));
         let place = workspace.entry(&name);
         self.path = Some(place.path());
         remove_all(place);
@@ -136,20 +153,32 @@ impl StateDir {
     pub(super) fn take(&mut self, store: &Store, stays: bool) -> Result<Option<Kept>, OutputError> {
         self.path = None;
         let Some((workspace, name)) = self.live.lock().take() else {
+            self.forget();
             return Ok(None);
         };
         let kept = keep(store, &workspace, &name, stays);
         remove_all(workspace.entry(&name));
+        self.forget();
         kept
+    }
+
+    /// Removes the note.
+    fn forget(&mut self) {
+        if let Some((scratch, note)) = self.note.take() {
+            remove_all(scratch.entry(&note));
+        }
     }
 
     /// Does away with it; whether it is gone.
     pub(super) fn remove(&mut self) -> bool {
         if self.path.take().is_none() {
+            self.forget();
             return true;
         }
         let live = self.live.lock().take();
-        live.is_none_or(|(workspace, name)| remove_all(workspace.entry(&name)))
+        let is_gone = live.is_none_or(|(workspace, name)| remove_all(workspace.entry(&name)));
+        self.forget();
+        is_gone
     }
 }
 

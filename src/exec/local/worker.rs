@@ -298,6 +298,10 @@ impl<'a> Worker<'a> {
                 execution.warning = Some(format!("begins with an empty STATE_DIR: {why}"));
             }
             if !matches!(outcome, Ok(Outcome::Success(_))) {
+                if self.site.keep.is_none() {
+                    // Perhaps the disk is full of that.
+                    self.workspace.drop_outputs();
+                }
                 self.keep_state(execution, left);
             }
         }

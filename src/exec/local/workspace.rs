@@ -74,6 +74,7 @@ enum InputKind {
 struct Made {
     /// The one that the others are in.
     folder: Arc<Folder>,
+    mode: u32,
     output: Arc<Folder>,
     output_look: Look,
     temporary_look: Look,
@@ -94,11 +95,12 @@ impl Made {
             let look = made.look().map_err(store::io_error("look at", entry))?;
             Ok::<_, store::Error>((made, look))
         };
-        let (folder, _) = make(scratch, name)?;
+        let (folder, look) = make(scratch, name)?;
         let (output, output_look) = make(&folder, OUTPUT)?;
         let (_, temporary_look) = make(&folder, TEMPORARY)?;
         Ok(Self {
             folder: Arc::new(folder.keep()),
+            mode: look.mode,
             output: Arc::new(output.keep()),
             output_look,
             temporary_look,
@@ -155,13 +157,16 @@ impl Workspace {
                 || name == GIVEN && stands
                 || state == Some(name)
         };
-        made.folder.names().is_ok_and(|mut names| {
-            names.all(|name| {
-                name.is_ok_and(|name| {
-                    is_self(name.file_name()) || shown(name.file_name()).to_str().is_some_and(known)
+        let is_open = made.folder.look().is_ok_and(|look| look.mode == made.mode);
+        is_open
+            && made.folder.names().is_ok_and(|mut names| {
+                names.all(|name| {
+                    name.is_ok_and(|name| {
+                        is_self(name.file_name())
+                            || shown(name.file_name()).to_str().is_some_and(known)
+                    })
                 })
             })
-        })
     }
 
     /// `INPUT_FILE`.
@@ -282,11 +287,12 @@ impl Workspace {
     /// Before a task begins that is to get what these steps left by that list, if anything: removes what one
     /// before it was given, if that is something else. One in a `sandbox` finds nothing that an earlier task left.
     pub(super) fn expect(&mut self, with: Option<(&Digest, &[StepName])>, sandbox: bool) {
-        self.sandboxed = sandbox;
+        let before = std::mem::replace(&mut self.sandboxed, sandbox);
         let Some(made) = &self.made else {
             return;
         };
-        if sandbox && !self.is_tidy(made) {
+        // Programs look for their settings in the folders above, too.
+        if (sandbox || before) && !self.is_tidy(made) {
             return self.discard();
         }
         let Some(standing) = &self.standing else {
@@ -342,8 +348,12 @@ impl Workspace {
         kept: Option<&Digest>,
         go_on: GoOn,
     ) -> Result<(), store::Error> {
+        let name = self.name();
         match &self.made {
-            Some(made) => self.state.begin(store, &made.folder, basis, kept, go_on),
+            Some(made) => {
+                let place = (&self.scratch, &*name, &made.folder);
+                self.state.begin(store, place, basis, kept, go_on)
+            }
             None => Ok(()),
         }
     }

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::{Error, io_error};
 use crate::staged::Staged;
+use crate::text::quoted;
 
 /// Its name.
 pub(crate) const INDEX: &str = ".task-pipeline.json";
@@ -27,6 +28,12 @@ pub(super) struct Index {
     pub runset: String,
     /// By path below the folder.
     pub files: BTreeMap<String, Put>,
+}
+
+/// Whether the path leads to something below the folder that it starts in.
+fn is_below(path: &str) -> bool {
+    let mut parts = Path::new(path).components().peekable();
+    parts.peek().is_some() && parts.all(|part| matches!(part, Component::Normal(_)))
 }
 
 /// One output that stands there.
@@ -68,6 +75,13 @@ impl Index {
             serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
         if index.schema != SCHEMA {
             return Err(wrong(format!("it has the form {}", index.schema)));
+        }
+        // Whoever can write a file can make one, and what it names may be removed.
+        if let Some(name) = index.files.keys().find(|name| !is_below(name)) {
+            return Err(wrong(format!(
+                "it names {}, which is not in there",
+                quoted(name)
+            )));
         }
         Ok(index)
     }

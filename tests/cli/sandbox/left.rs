@@ -1,7 +1,9 @@
 //! What a script leaves beside its own folders: no other task has anything of it, in a sandbox or not.
 
+use rustix::process::Signal;
+
 use super::is_left_out;
-use crate::harness::{Ran, Test};
+use crate::harness::{Ran, Test, files, wait_for};
 use crate::privileges::as_a_user;
 
 /// Runs the pipeline, one task after the other, as the user of the test, and as another one where that is root.
@@ -61,7 +63,7 @@ step = 'work'
 [[step]]
 name = 'work'
 sandbox = {sandbox}
-outputs = ['*_boxed', '*_set.*']
+outputs = ['*_next', '*_set.*']
 script = '''
 here=${{OUTPUT_DIR%/*}}
 {look}
@@ -69,17 +71,19 @@ for name in files with state-1-0123456789abcdef other; do
     mkdir -p $here/$name; cp "$INPUT_FILE" $here/$name/stolen
 done
 n=$(cat "$INPUT_FILE")
-cp "$INPUT_FILE" "$OUTPUT_DIR/${{n}}_boxed"
+cp "$INPUT_FILE" "$OUTPUT_DIR/${{n}}_next"
 cp "$INPUT_FILE" "$OUTPUT_DIR/all_set.$n"
+chmod 0555 "$here"
 '''
 
+# Programs look for settings in the folders above theirs.
 [[step]]
-name = 'boxed'
-sandbox = true
+name = 'next'
+sandbox = {other}
 outputs = ['*.txt']
 script = '''
-for at in files with state-1-0123456789abcdef other; do
-    if [ -e /task/$at ]; then echo "out $at"; fi
+for at in $(ls -A "${{OUTPUT_DIR%/*}}"); do
+    case $at in input|out|tmp) ;; *) echo "out $at" ;; esac
 done
 cp "$INPUT_FILE" "$OUTPUT_DIR/one.txt"
 '''
@@ -90,18 +94,108 @@ name = 'set'
 gather = 'name'
 with = ['work']
 outputs = ['*.txt']
-script = 'cat "$INPUT_DIR"/* > "$OUTPUT_DIR/got.txt"; ls "$INPUT_DIR" "$WITH_DIR"'
+script = '''
+cat "$INPUT_DIR"/* > "$OUTPUT_DIR/got.txt"; ls "$INPUT_DIR" "$WITH_DIR"
+'''
 "#,
             look = if sandbox {
                 "for at in files with other; do if [ -e /task/$at ]; then echo out $at; fi; done"
             } else {
                 ""
-            }
+            },
+            other = !sandbox,
         );
         runs(&test, &manifest, |ran| {
             let ran = ran.exits(0).never_says("| out");
             assert_eq!(test.output("got.txt"), "1\n2\n3\n4\n5\n6\n", "{ran}");
         });
+    }
+}
+
+/// The name of what a task keeps can be worked out: it is the task's all the same.
+#[test]
+fn no_task_that_goes_on_after_a_kill_begins_with_it() {
+    if is_left_out() {
+        return;
+    }
+    let test = Test::with(
+        r#"
+[[input]]
+lines = "echo same"
+step = ["plants", "keeps"]
+
+[[step]]
+name = "plants"
+sandbox = true
+script = '''
+for version in 1 2; do
+    sign=$(perl -MDigest::SHA=sha256,sha256_hex -e '
+        local $/; print substr(sha256_hex(pack("q<", shift) . sha256(<STDIN>)), 0, 16)' $version < "$INPUT_FILE")
+    for task in 1 2 3 4; do mkdir -p "/task/state-$task-$sign"; echo x > "/task/state-$task-$sign/planted"; done
+done
+touch "$OUTPUT_DIR/ready"; sleep 600
+'''
+
+[[step]]
+name = "keeps"
+checkpoint = true
+script = '''
+ls -A "$STATE_DIR" > "$OUTPUT_DIR/found"; echo x > "$STATE_DIR/own"; test -e $COUNT; cat "$STATE_DIR/own" >> "$OUTPUT_DIR/found"
+'''
+"#,
+    );
+    let is_ready = || {
+        files(&test.path("db"))
+            .iter()
+            .any(|file| file.ends_with("ready"))
+    };
+    let running = test.start(["-run", "-parallel", "1"]);
+    wait_for("what is planted", is_ready);
+    running.signal(Signal::KILL);
+    running.end();
+    test.write("count", "");
+    test.run(["-run", "-only", "keeps"]).exits(0);
+    let found = test.output("found");
+    assert!(!found.contains("planted"), "{found}");
+}
+
+/// That writing does not wait is a pipe's, whoever writes to it.
+#[test]
+fn no_other_task_writes_as_it_had_it() {
+    let sandboxes = if is_left_out() {
+        &[false][..]
+    } else {
+        &[true, false]
+    };
+    for (sandbox, keys) in sandboxes
+        .iter()
+        .flat_map(|sandbox| ["", "warm = false\n", "warm = true\n"].map(|keys| (*sandbox, keys)))
+    {
+        if sandbox && !keys.is_empty() {
+            continue;
+        }
+        let test = Test::with(&format!(
+            r#"
+[[input]]
+lines = 'seq 4'
+step = 'sets'
+
+[[step]]
+name = 'sets'
+sandbox = {sandbox}
+{keys}script = '''
+seq 100000 | cat
+perl -e 'use Fcntl; fcntl($_, F_SETFL, O_WRONLY | O_NONBLOCK) or die for (*STDOUT, *STDERR)'
+cp "$INPUT_FILE" "$OUTPUT_DIR/x_writes"
+'''
+
+[[step]]
+name = 'writes'
+shell = ['bash', '-euo', 'pipefail', '-c']
+script = 'seq 100000 | cat'
+"#
+        ));
+        test.run(["-run", "-parallel", "1"]).exits(0);
     }
 }
 

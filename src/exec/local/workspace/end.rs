@@ -10,7 +10,7 @@ use rustix::fs::FileType;
 use super::super::given::Leads;
 use super::super::kept::Kept;
 use super::{INPUT, InputKind, OUTPUT, TEMPORARY, Workspace};
-use crate::folder::{self, Entry, Folder};
+use crate::folder::{self, Entry, Folder, remove_all};
 use crate::model::task::TaskId;
 use crate::store::{self, SharedOutput};
 use crate::sys::{self, Look};
@@ -104,6 +104,15 @@ impl Workspace {
     pub(in crate::exec::local) fn clear(&mut self) {
         self.state.remove();
         self.discard();
+    }
+
+    /// Removes what a task has left that nobody wants.
+    pub(in crate::exec::local) fn drop_outputs(&mut self) {
+        if let Some(made) = &self.made {
+            for name in [OUTPUT, TEMPORARY] {
+                remove_all(made.folder.entry(name));
+            }
+        }
     }
 
     /// Clears up after a task. `quiet`: no process of any earlier task is alive; `emptied`: all

@@ -20,6 +20,8 @@ const TEMPORARY: &str = "/tmp";
 const SHARED: &str = "/dev/shm";
 /// Devices that every program may use.
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
+/// Where terminals are.
+const TERMINALS: &str = "/dev/pts";
 /// Links among them.
 const LINKS: [(&str, &str); 5] = [
     ("/dev/fd", "/proc/self/fd"),
@@ -135,6 +137,7 @@ impl Inner<'_> {
                 restrict(&sealed, RDONLY, 0)?;
             }
         }
+        make_terminals()?;
         make_processes()
     }
 
@@ -300,16 +303,19 @@ fn make_devices() -> Result<(), Trouble> {
         // They can be written to all the same, but their modes and times are the machine's.
         show(&device, &device, RDONLY | NOSUID | NOEXEC)?;
     }
-    let terminals = Path::new("/dev/pts");
-    place(terminals, true)?;
-    let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
-    let how = c"newinstance,ptmxmode=0666,mode=620";
-    rustix::mount::mount("devpts", terminals, "devpts", flags, how)
-        .map_err(trouble("mount", terminals))?;
+    place(Path::new(TERMINALS), true)?;
     for (at, target) in LINKS {
         std::os::unix::fs::symlink(target, at).map_err(trouble("make the link", at))?;
     }
     Ok(())
+}
+
+/// No other task has them: their modes can be changed.
+fn make_terminals() -> Result<(), Trouble> {
+    let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
+    let how = c"newinstance,ptmxmode=0666,mode=620";
+    rustix::mount::mount("devpts", TERMINALS, "devpts", flags, how)
+        .map_err(trouble("mount", TERMINALS))
 }
 
 fn make_processes() -> Result<(), Trouble> {
