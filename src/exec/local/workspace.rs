@@ -74,6 +74,7 @@ enum InputKind {
 struct Made {
     /// The one that the others are in.
     folder: Arc<Folder>,
+    /// Its rights, as it was made.
     mode: u32,
     output: Arc<Folder>,
     output_look: Look,
@@ -157,8 +158,8 @@ impl Workspace {
                 || name == GIVEN && stands
                 || state == Some(name)
         };
-        let is_open = made.folder.look().is_ok_and(|look| look.mode == made.mode);
-        is_open
+        let has_rights = made.folder.look().is_ok_and(|look| look.mode == made.mode);
+        has_rights
             && made.folder.names().is_ok_and(|mut names| {
                 names.all(|name| {
                     name.is_ok_and(|name| {
@@ -285,7 +286,8 @@ impl Workspace {
     }
 
     /// Before a task begins that is to get what these steps left by that list, if anything: removes what one
-    /// before it was given, if that is something else. One in a `sandbox` finds nothing that an earlier task left.
+    /// before it was given, if that is something else. One in a `sandbox` finds nothing that an earlier task left
+    /// beside its own folders, and of one in a sandbox nobody does.
     pub(super) fn expect(&mut self, with: Option<(&Digest, &[StepName])>, sandbox: bool) {
         let before = std::mem::replace(&mut self.sandboxed, sandbox);
         let Some(made) = &self.made else {
