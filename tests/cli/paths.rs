@@ -195,7 +195,7 @@ fn no_more_mistakes_are_told_than_anybody_reads() {
     // It has no end.
     test.run(["-manifest", "/dev/zero", "check"])
         .exits(2)
-        .says("it has more than 67108864 bytes");
+        .says("it has more than 64 MiB");
 }
 
 #[test]
