@@ -50,6 +50,8 @@ impl<F: FnMut(Stream, &[u8])> Sink for F {
 pub(super) struct Pipe {
     read: OwnedFd,
     pub(super) write: OwnedFd,
+    /// Whether something came through it.
+    used: bool,
 }
 
 impl Pipe {
@@ -57,14 +59,19 @@ impl Pipe {
         let (read, write) = sys::pipe()?;
         rustix::io::ioctl_fionbio(&read, true)?;
         let read = descriptors::keep(read);
-        Ok(Self { read, write })
+        Ok(Self {
+            read,
+            write,
+            used: false,
+        })
     }
 
     /// Reads what is there; false if nothing was.
-    fn read_some(&self, buffer: &mut [u8], sink: &mut dyn FnMut(&[u8])) -> io::Result<bool> {
+    fn read_some(&mut self, buffer: &mut [u8], sink: &mut dyn FnMut(&[u8])) -> io::Result<bool> {
         match rustix::io::read(&self.read, &mut *buffer) {
             Ok(0) | Err(rustix::io::Errno::AGAIN) => Ok(false),
             Ok(length) => {
+                self.used = true;
                 sink(&buffer[..length]);
                 Ok(true)
             }
@@ -92,11 +99,13 @@ impl Pipes {
         })
     }
 
-    /// Makes them as they were, before the next child: many programs have their writing not wait, and that is a pipe's as long
-    /// as it is, whoever writes to it.
-    pub(super) fn settle(&self) -> io::Result<()> {
-        for pipe in [&self.stdout, &self.stderr] {
-            rustix::fs::fcntl_setfl(&pipe.write, OFlags::empty())?;
+    /// Makes them as they were, before the next child: some programs have their writing not wait, and that is a pipe's as
+    /// long as it is, whoever writes to it. `all`: also one that was not written to, of which that is less likely.
+    pub(crate) fn settle(&mut self, all: bool) -> io::Result<()> {
+        for pipe in [&mut self.stdout, &mut self.stderr] {
+            if std::mem::take(&mut pipe.used) || all {
+                rustix::fs::fcntl_setfl(&pipe.write, OFlags::empty())?;
+            }
         }
         Ok(())
     }

@@ -180,7 +180,6 @@ impl Handle {
         drop(state);
         watched?;
         pipes.drain(sink)?;
-        pipes.settle()?;
         let ended = Ended {
             status: statuses.last().copied().unwrap_or_default(),
             cut,

@@ -192,7 +192,6 @@ impl Handle {
         };
         drop(state);
         pipes.drain(sink)?;
-        pipes.settle()?;
         if !answered && cut.is_none() {
             Groups::from(group).kill();
             return Err(RunError::Lost);

@@ -213,6 +213,12 @@ impl<'a> Worker<'a> {
             return Ok(execution.is_off());
         }
         let run = self.run(job, record);
+        if let Some(pipes) = &mut self.pipes {
+            // What is started without a shell, or in a warm one, are mostly plain commands.
+            let is_plain = matches!(self.launched, Some(Launch::Direct | Launch::Warm));
+            // If that cannot be, they are as they are.
+            let _ = pipes.settle(!is_plain || job.step.sandbox.is_some());
+        }
         let store = self.site.store;
         self.session.get_or_insert_with(|| store.session());
         let (outcome, left) = match run {
