@@ -182,9 +182,9 @@ impl Pipes {
 
     /// Reads what is still there.
     pub(super) fn drain(&mut self, sink: &mut dyn Sink) -> io::Result<()> {
-        // What a process left behind goes on writing must not keep this from ending: a pipe's
-        // capacity is a few times the buffer.
-        for _ in 0..64 {
+        // What a process left behind goes on writing must not keep this from ending. A pipe that anybody may make has
+        // 256 pages, each of which takes a read where it keeps what is written apart.
+        for _ in 0..1024 {
             let out = self.stdout.read_some(&mut self.buffer, &mut |bytes| {
                 sink.wrote(Stream::Stdout, bytes);
             })?;

@@ -163,3 +163,27 @@ fn time_in_which_all_is_stopped_does_not_count() {
     assert_eq!(end.cut, None);
     assert!(out.ends_with(b"10\nend\n"));
 }
+
+/// A pipe may be larger than most, and may keep apart what is written apart.
+#[cfg(target_os = "linux")]
+#[test]
+fn all_that_was_written_is_taken_out_of_a_pipe() {
+    use rustix::fs::OFlags;
+    let mut pipes = Pipes::new().unwrap();
+    let write = &pipes.stdout.write;
+    rustix::pipe::fcntl_setpipe_size(write, 1 << 20).unwrap();
+    rustix::fs::fcntl_setfl(write, OFlags::DIRECT | OFlags::NONBLOCK).unwrap();
+    let mut written = 0;
+    while let Ok(length) = rustix::io::write(write, &[b'x'; 4096]) {
+        written += length;
+    }
+    assert!(written > 1 << 19, "{written}");
+    let mut read = 0;
+    pipes
+        .drain(&mut |_, bytes: &[u8]| read += bytes.len())
+        .unwrap();
+    assert_eq!(read, written);
+    pipes.settle(false).unwrap();
+    let flags = rustix::fs::fcntl_getfl(&pipes.stdout.write).unwrap();
+    assert!(!flags.intersects(OFlags::DIRECT | OFlags::NONBLOCK));
+}

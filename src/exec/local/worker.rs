@@ -26,6 +26,7 @@ pub(crate) use site::need;
 
 use crate::engine::{Ended, Outcome};
 use crate::model::event::Launch;
+use crate::model::plan::QueueId;
 use crate::model::task::TaskId;
 use crate::process::{Handle, Pipes, RunError};
 use crate::state::{Finished, Logs};
@@ -49,14 +50,11 @@ pub(in crate::exec) struct Worker<'a> {
     number: i64,
     workspace: Workspace,
     disk: DiskReads,
-    /// Connected to `pipes`.
-    shells: Shells,
-    /// Connected to `pipes`.
-    servers: Servers,
-    /// Kept from task to task while nothing else can hold them.
-    pipes: Option<Pipes>,
-    /// Connected to `pipes`.
-    commands: LaunchCache,
+    /// For the tasks that are in no sandbox.
+    open: Connected,
+    /// For those that are, by their steps; the one used last is the last. Scripts may do more to pipes than can be undone,
+    /// and what those in a sandbox do is none of the others' business.
+    boxed: Vec<(QueueId, Connected)>,
     /// What runs the script of the task at hand.
     launched: Option<Launch>,
     /// Whether no warm shell may run it.
@@ -69,6 +67,43 @@ pub(in crate::exec) struct Worker<'a> {
     seen: Option<Fate>,
     /// What the task at hand took.
     used: Usage,
+}
+
+/// Pipes, and what is connected to them.
+#[derive(Debug, Default)]
+pub(super) struct Connected {
+    /// Kept from task to task while nothing else can hold them.
+    pipes: Option<Pipes>,
+    shells: Shells,
+    servers: Servers,
+    commands: LaunchCache,
+}
+
+/// Steps in sandboxes for which that is kept.
+const KEPT: usize = 16;
+
+/// That of the job's task.
+fn connected<'c>(
+    open: &'c mut Connected,
+    boxed: &'c mut Vec<(QueueId, Connected)>,
+    job: &TaskLaunch,
+) -> &'c mut Connected {
+    if job.step.sandbox.is_none() {
+        return open;
+    }
+    let queue = job.step.queue;
+    let known = boxed.iter().position(|(of, _)| *of == queue);
+    let own = if let Some(at) = known {
+        boxed.remove(at)
+    } else {
+        if boxed.len() == KEPT {
+            boxed.remove(0);
+        }
+        (queue, Connected::default())
+    };
+    boxed.push(own);
+    let last = boxed.len() - 1;
+    &mut boxed[last].1
 }
 
 impl<'a> Worker<'a> {
@@ -88,10 +123,8 @@ impl<'a> Worker<'a> {
             number: i64::try_from(number).unwrap_or(i64::MAX),
             workspace: Workspace::new(Arc::clone(&site.scratch), number),
             disk: DiskReads::default(),
-            shells: Shells::default(),
-            servers: Servers::default(),
-            pipes: None,
-            commands: LaunchCache::default(),
+            open: Connected::default(),
+            boxed: Vec::new(),
             launched: None,
             alone: false,
             session: None,
@@ -213,7 +246,8 @@ impl<'a> Worker<'a> {
             return Ok(execution.is_off());
         }
         let run = self.run(job, record);
-        if let Some(pipes) = &mut self.pipes {
+        let connected = connected(&mut self.open, &mut self.boxed, job);
+        if let Some(pipes) = &mut connected.pipes {
             // What is started without a shell, or in a warm one, are mostly plain commands.
             let is_plain = matches!(self.launched, Some(Launch::Direct | Launch::Warm));
             // If that cannot be, they are as they are.
@@ -279,10 +313,8 @@ impl<'a> Worker<'a> {
         let emptied = matches!(outcome, Ok(Outcome::Success(_)));
         self.workspace.finish(quiet, emptied);
         if !quiet {
-            self.pipes = None;
-            self.commands.clear();
-            self.shells = Shells::default();
-            self.servers = Servers::default();
+            self.open = Connected::default();
+            self.boxed.clear();
         }
         match outcome {
             Err(_) | Ok(Outcome::Failure(_) | Outcome::Stale(_)) if execution.was_disturbed() => {

@@ -168,6 +168,26 @@ fn every_mount_is_restricted() {
     });
 }
 
+/// Marks of folders would stay on those that the next task has.
+#[test]
+fn folders_cannot_be_marked() {
+    if is_left_out() {
+        return;
+    }
+    let script = r#"
+        perl -e '
+            for my $path (".", "/task", "/task/out", "/task/tmp", "/task/input") {
+                open my $file, "<", $path or next;
+                my $flags = pack "q", 0x8;
+                for my $request (0x40086602, 0x40046602, 0x401C5820, 0x800C6613, 0xC0506617, 0x40806685, 0x5000940E) {
+                    print "out $request on $path\n" if ioctl $file, $request, $flags . "\0" x 4096;
+                    print "out $request is asked for: $!\n" unless $!{EOPNOTSUPP};
+                }
+            }'
+    "#;
+    try_out("", |_| script.to_owned());
+}
+
 /// What is mounted below a folder that is declared is seen, and cannot be changed either.
 #[test]
 fn what_is_mounted_below_is_restricted_too() {

@@ -199,6 +199,63 @@ script = 'seq 100000 | cat'
     }
 }
 
+/// The mode of what it writes to is not a flag that could be taken back.
+#[test]
+fn no_other_task_has_its_pipes() {
+    if is_left_out() {
+        return;
+    }
+    let manifest = r#"
+[[input]]
+lines = 'seq 3'
+step = 'locks'
+
+[[step]]
+name = 'locks'
+sandbox = true
+script = 'cp "$INPUT_FILE" "$OUTPUT_DIR/x_writes"; cp "$INPUT_FILE" "$OUTPUT_DIR/x_boxed"; chmod 0 /dev/stdout /dev/stderr'
+
+[[step]]
+name = 'boxed'
+sandbox = true
+script = 'echo note > /dev/stderr'
+
+[[step]]
+name = 'writes'
+script = 'echo note > /dev/stderr'
+"#;
+    runs(&Test::apart_for_all(), manifest, |ran| {
+        ran.exits(0).says("9 run");
+    });
+}
+
+/// One sandbox after the other is in the same network.
+#[test]
+fn a_port_is_free_for_each_task() {
+    if is_left_out() {
+        return;
+    }
+    let manifest = r#"
+[[input]]
+lines = 'seq 4'
+step = 'serves'
+
+[[step]]
+name = 'serves'
+sandbox = true
+script = '''
+perl -MIO::Socket::INET -e '
+    my $own = IO::Socket::INET->new(LocalAddr => "127.0.0.1:8080", Listen => 1) or die "no port: $!";
+    my $other = IO::Socket::INET->new("127.0.0.1:8080") or die "nobody there: $!";
+    my $came = $own->accept or die "nobody came: $!";
+    close $came; sysread $other, my $end, 1; close $other'
+'''
+"#;
+    runs(&Test::apart_for_all(), manifest, |ran| {
+        ran.exits(0).says("4 run");
+    });
+}
+
 /// Of what a task is given as links, a sandbox shows what they lead to, for a task alone and for one after the other.
 #[test]
 fn what_it_is_given_is_there_whoever_runs_it() {

@@ -45,11 +45,6 @@ impl LaunchCache {
         }
         self.0.entry(queue).or_default()
     }
-
-    /// Forgets all: they are connected to pipes that are no longer used.
-    pub(crate) fn clear(&mut self) {
-        self.0.clear();
-    }
 }
 
 /// What plain commands come to.

@@ -72,7 +72,10 @@ impl Servers {
         if self.idle.len() == KEPT {
             self.idle.remove(0);
         }
-        let file = |name: &str| own.workspace.own_file(&format!("{name}{}", self.made));
+        let file = |name: &str| {
+            own.workspace
+                .own_file(&format!("{name}{queue}-{}", self.made))
+        };
         let (view, fifo) = (file("seen"), file("serve"));
         self.made += 1;
         sandbox.write(&view, []).ok()?;

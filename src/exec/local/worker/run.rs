@@ -8,7 +8,7 @@ use super::super::listener::Listener;
 use super::super::live::Live;
 use super::super::scratch::notes;
 use super::super::transcript::Record;
-use super::Worker;
+use super::{Connected, Worker, connected};
 use crate::model::event::Launch;
 use crate::process::{self, Pipes, RunError, Sink as _, Stream};
 use crate::sys::{Part, Shortage, Usage};
@@ -40,7 +40,13 @@ impl<'a> Worker<'a> {
         record: &mut Record<'a>,
         live: &mut Option<Live>,
     ) -> Result<process::Ended, RunError> {
-        let pipes = match &mut self.pipes {
+        let Connected {
+            pipes,
+            shells,
+            servers,
+            commands,
+        } = connected(&mut self.open, &mut self.boxed, job);
+        let pipes = match pipes {
             Some(pipes) => pipes,
             none => {
                 let pipes = none.insert(Pipes::new()?);
@@ -66,7 +72,7 @@ impl<'a> Worker<'a> {
             store: self.site.store,
             disk: &mut self.disk,
         };
-        let kept = self.commands.of(job.step.queue);
+        let kept = commands.of(job.step.queue);
         let own = TaskEnvironment::new(&self.workspace, job);
         if let Some(direct) = job.step.direct().filter(|_| part.is_none()) {
             let is_short = |error: &io::Error| Shortage::of(error).is_some();
@@ -93,14 +99,12 @@ impl<'a> Worker<'a> {
         }
         if !self.alone && part.is_none() {
             let orphans = &self.site.orphans;
-            let warm = self
-                .shells
-                .run(job, &own, self.handle, pipes, orphans, &mut sink)?;
+            let warm = shells.run(job, &own, self.handle, pipes, orphans, &mut sink)?;
             if let Some(ended) = warm {
                 self.launched = Some(Launch::Warm);
                 return Ok(ended);
             }
-            let served = (self.servers).run(job, &own, self.handle, pipes, orphans, &mut sink)?;
+            let served = servers.run(job, &own, self.handle, pipes, orphans, &mut sink)?;
             if let Some(ended) = served {
                 self.launched = Some(Launch::Shell);
                 return Ok(ended);

@@ -6,6 +6,8 @@
 //! - in a user namespace of its own a program has rights again, by which it mounts the host's control groups, and there
 //!   the run can be killed;
 //! - keys belong to a user, and stay when a task has ended;
+//! - marks of files and folders, such as encrypted or written at once, stay on the folders that the next task has, and
+//!   subvolumes are not removed as folders are;
 //! - what a script leaves lies on the host's disk. A program there that takes its owner's rights, or has some of its
 //!   own, would give them to whoever else starts it there.
 
@@ -123,8 +125,24 @@ const FAMILIES: [libc::c_int; 4] = [
     libc::AF_INET6,
     libc::AF_NETLINK,
 ];
-const TIOCSTI: u32 = 0x5412;
-const TIOCLINUX: u32 = 0x541C;
+/// `TIOCSTI` and `TIOCLINUX`.
+const TERMINAL: [u32; 2] = [0x5412, 0x541C];
+/// What marks files and folders beyond their modes, as it is numbered on all of these: `FS_IOC_SETFLAGS` in both sizes,
+/// `FS_IOC_FSSETXATTR`, `FS_IOC_SET_ENCRYPTION_POLICY`, `FS_IOC_ADD_ENCRYPTION_KEY`, `FS_IOC_ENABLE_VERITY`; and of btrfs
+/// `SUBVOL_CREATE`, `SNAP_CREATE`, both in the second form as well, and `SUBVOL_SETFLAGS`.
+const MARKS: [u32; 11] = [
+    0x4008_6602,
+    0x4004_6602,
+    0x401C_5820,
+    0x800C_6613,
+    0xC050_6617,
+    0x4080_6685,
+    0x5000_940E,
+    0x5000_9418,
+    0x5000_9401,
+    0x5000_9417,
+    0x4008_941A,
+];
 
 const fn calls(
     architecture: u32,
@@ -240,13 +258,15 @@ impl Calls {
         };
         let allowed = end(libc::SECCOMP_RET_ALLOW);
         for number in self.ioctl {
-            let then = [
-                load(SECOND),
-                equal(TIOCSTI, 1, 0),
-                equal(TIOCLINUX, 0, 1),
-                refused(libc::EPERM),
-                allowed,
-            ];
+            let mut then = vec![load(SECOND)];
+            for (requests, errno) in [(&TERMINAL[..], libc::EPERM), (&MARKS, libc::EOPNOTSUPP)] {
+                let last = requests.len() - 1;
+                for (at, request) in requests.iter().enumerate() {
+                    then.push(equal(*request, last - at, usize::from(at == last)));
+                }
+                then.push(refused(errno));
+            }
+            then.push(allowed);
             on(*number, &then);
         }
         for number in self.keys {

@@ -23,6 +23,9 @@ use super::{
 use crate::sys::Usage;
 use crate::sys::sandbox::{FAILED, View};
 
+/// How many closed connections a network may remember.
+const WAITING: &str = "/proc/sys/net/ipv4/tcp_max_tw_buckets";
+
 /// Serves until nobody is there any more to say what: the exit status. `fifo`: where it tells.
 pub(crate) fn serve(view: &View, fifo: &Path, words: &[OsString]) -> u8 {
     match Server::new(view, fifo, words).and_then(Server::run) {
@@ -67,6 +70,10 @@ impl<'a> Server<'a> {
             rest: Vec::new(),
         };
         unshare(view.network, UnshareFlags::empty())?;
+        if !view.network {
+            // Else a port stays taken for a minute after the task that served there. Without it, it is so.
+            let _ = std::fs::write(WAITING, "0");
+        }
         end_with(run)?;
         server.inner(Path::new("/")).make_base()?;
         if !view.network {
