@@ -302,7 +302,7 @@ fn what_left_the_process_group_keeps_nothing_waiting_and_reaches_no_other_task()
             while test -d $here && test ! -e $COUNT.end; do
                 echo spam; echo > late; echo > $OUTPUT_DIR/late; echo > $TMPDIR/x
                 echo >> $COUNT; sleep 0.01
-            done' &
+            done; touch $COUNT.over' &
         until test -e $COUNT.begun; do sleep 0.01; done
         cd /; echo 1 > $OUTPUT_DIR/a_work
         '''
@@ -317,6 +317,8 @@ fn what_left_the_process_group_keeps_nothing_waiting_and_reaches_no_other_task()
     );
     let ran = test.run(["-run", "-parallel", "1"]);
     test.write("count.end", "");
+    // Else it could make a file in the folder of the test while that goes.
+    wait_for("its end", || test.path("count.over").exists());
     assert_eq!(ran.status, 0, "{ran}");
     assert!(!test.count().is_empty(), "it wrote while the second ran");
     assert_eq!(logs(&test, 2), (Vec::new(), Vec::new()));
