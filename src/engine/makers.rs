@@ -8,11 +8,11 @@ use super::lost::Tops;
 use super::step::StepPlan;
 use super::{Error, Scheduler};
 use crate::model::digest::Digest;
-use crate::model::gather::Role;
+use crate::model::gather::{Line, Role};
 use crate::model::list::Form;
 use crate::model::name::StepName;
 use crate::model::plan::{QueueId, Ready};
-use crate::model::task::TaskId;
+use crate::model::task::{TaskId, TaskState};
 use crate::state::{Origin, Place, Reader, Runset};
 use crate::store::{self, Condition};
 
@@ -213,5 +213,23 @@ impl Scheduler<'_> {
             self.remakes.lost.insert(queue, tops);
         }
         Ok(!self.remakes.lost[&queue].is_empty())
+    }
+}
+
+/// The task as it would run again, but for its key.
+pub(super) fn again(task: TaskId, origin: Origin) -> Ready {
+    Ready {
+        id: task,
+        input: origin.input,
+        form: origin.form,
+        parent: origin.parent,
+        name: origin.name.map(Into::into),
+        state: TaskState::Done,
+        forced: true,
+        attempt: 0,
+        line: Line::default(),
+        key: None,
+        context: origin.context.map(Box::new),
+        raised: 0,
     }
 }

@@ -11,18 +11,17 @@ use std::time::Duration;
 use super::job::{Ended, Outcome, Turn};
 use super::key::key_of;
 use super::lost::Tops;
-use super::makers::Makers;
+use super::makers::{Makers, again};
 use super::outputs::Outputs;
 use super::record::{basis, failure, span};
 use super::step::StepPlan;
 use super::{Error, Scheduler};
 use crate::model::digest::Digest;
 use crate::model::event::{Cause, Event, Span};
-use crate::model::gather::Line;
 use crate::model::list::Form;
 use crate::model::name::FileName;
 use crate::model::plan::{QueueId, Ready};
-use crate::model::task::{TaskId, TaskState};
+use crate::model::task::TaskId;
 use crate::state::Origin;
 use crate::text::{amount, quoted, visible};
 
@@ -194,18 +193,8 @@ impl Scheduler<'_> {
             None
         };
         let ready = Ready {
-            id: task,
-            input: origin.input,
-            form: origin.form,
-            parent: origin.parent,
-            name: origin.name.map(Into::into),
-            state: TaskState::Done,
-            forced: true,
-            attempt: 0,
-            line: Line::default(),
             key,
-            context: origin.context.map(Box::new),
-            raised: 0,
+            ..again(task, origin)
         };
         Ok(Maker::Node(step.queue, Box::new(ready)))
     }

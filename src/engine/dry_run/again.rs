@@ -4,12 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::super::Error;
 use super::super::lost::Tops;
-use super::super::makers::{Fate, Makers};
-use crate::model::gather::Line;
+use super::super::makers::{Fate, Makers, again};
 use crate::model::name::StepName;
-use crate::model::plan::{QueueId, Ready};
-use crate::model::task::{TaskId, TaskState};
-use crate::state::Origin;
+use crate::model::plan::QueueId;
+use crate::model::task::TaskId;
 
 /// Why what a task lacks is not made again as it was.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -146,23 +144,5 @@ impl Again {
     /// Whether the task is superseded because results are lost.
     pub(super) fn is_lost(&self, task: TaskId) -> bool {
         self.lost.contains(&task)
-    }
-}
-
-/// The task as it would run again, but for its key.
-fn again(task: TaskId, origin: Origin) -> Ready {
-    Ready {
-        id: task,
-        input: origin.input,
-        form: origin.form,
-        parent: origin.parent,
-        name: origin.name.map(Into::into),
-        state: TaskState::Done,
-        forced: true,
-        attempt: 0,
-        line: Line::default(),
-        key: None,
-        context: origin.context.map(Box::new),
-        raised: 0,
     }
 }
